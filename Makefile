@@ -1,0 +1,62 @@
+# book · test · lab · clean: each makes .venv itself when it is missing.
+PYTHON ?= python3
+BACKEND ?= tensorflow
+URL ?=
+TESTS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+export KERAS_BACKEND := $(BACKEND)
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+ifeq ($(filter $(BACKEND),tensorflow jax torch),)
+$(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)
+endif
+
+.PHONY: help book site test test-install lab lint links repository clean clean-all
+help:
+	@echo "make book    build the website, executing every chapter that changed"
+	@echo "make test    run every test and every notebook   (BACKEND=jax or torch for another backend)"
+	@echo "make lab     open JupyterLab on the chapters"
+	@echo "make clean   remove what was built (clean-all: the environment too)"
+
+# The stamp carries the backend: asking for another one installs it, asking again does nothing.
+STAMP := $(VENV)/.installed-$(BACKEND)
+$(STAMP): requirements.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Python 3.11 or later is needed; $(PYTHON) is {v[0]}.{v[1]}: call make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".$(if $(filter tensorflow,$(BACKEND)),,[$(BACKEND)])"
+	@touch $@
+
+book: $(STAMP)
+	$(BIN)/python tools/build_book.py
+
+site: $(STAMP)
+	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(TESTS)
+
+test-install: $(STAMP)
+	$(BIN)/python -m pytest tests/install
+
+lab: $(STAMP)
+	$(BIN)/jupyter lab --notebook-dir=. chapters
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+
+links: $(STAMP)
+	$(BIN)/python tools/build_book.py --execute off --builder linkcheck --output _build/links
+
+repository: $(STAMP)
+	$(BIN)/python tools/repository.py "$(URL)"
+
+clean:
+	rm -rf _build build *.egg-info .pytest_cache .ruff_cache
+
+clean-all: clean
+	rm -rf $(VENV)

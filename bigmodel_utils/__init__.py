@@ -1,0 +1,39 @@
+"""Helpers of the course *Big Models, Derived and Run*: data, checks, metrics, style, settings."""
+
+from bigmodel_utils.checks import (
+    assert_at_least,
+    assert_at_most,
+    assert_close,
+    gradient,
+    numerical_gradient,
+)
+from bigmodel_utils.data import (
+    DataUnavailable,
+    load_digits,
+    load_movie_reviews,
+    load_word_analogies,
+    load_word_similarities,
+)
+from bigmodel_utils.metrics import spearman, wilson_interval
+from bigmodel_utils.plotting import use_style
+from bigmodel_utils.training import profile, set_seed
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DataUnavailable",
+    "assert_at_least",
+    "assert_at_most",
+    "assert_close",
+    "gradient",
+    "load_digits",
+    "load_movie_reviews",
+    "load_word_analogies",
+    "load_word_similarities",
+    "numerical_gradient",
+    "profile",
+    "set_seed",
+    "spearman",
+    "use_style",
+    "wilson_interval",
+]

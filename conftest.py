@@ -1,0 +1,61 @@
+"""Order of the whole run, and the notebooks that nbval has executed."""
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent
+# nbval runs every chapter; what it saw is kept here, so that the site tests can look at pages with
+# their real figures without running the chapters a second time.
+TESTED = ROOT / "_build" / "tested"
+
+
+def pytest_configure(config):
+    """Keep the log noise of the backends out of the notebooks' outputs."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def pytest_collection_modifyitems(items):
+    """Run the site tests last: they show the notebooks that the run before them executed."""
+    items.sort(key=lambda item: item.path.name == "test_site.py")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Note whether a notebook's cell passed."""
+    report = (yield).get_result()
+    if call.when == "call" and hasattr(item, "test_outputs"):
+        item.passed = report.passed
+
+
+def pytest_runtest_teardown(item, nextitem):
+    """Store a notebook once its last cell has run, if every cell passed."""
+    if not hasattr(item, "test_outputs") or (nextitem and nextitem.parent is item.parent):
+        return
+    cells = [i for i in item.session.items if i.parent is item.parent]
+    notebook = item.parent.nb
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    target = TESTED / item.path.name
+    target.unlink(missing_ok=True)
+    if len(cells) == len(code) and all(getattr(i, "passed", False) for i in cells):
+        for count, i in enumerate(cells, start=1):
+            i.cell.outputs, i.cell.execution_count = i.test_outputs or [], count
+        TESTED.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, target)
+
+
+def _sources(path):
+    return [cell.source for cell in nbformat.read(path, as_version=4).cells]
+
+
+@pytest.fixture(scope="session")
+def shown_notebooks(tmp_path_factory):
+    """Make a folder of the chapters: executed where nbval ran this text, stripped otherwise."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+        tested = TESTED / path.name
+        fresh = tested.exists() and _sources(tested) == _sources(path)
+        (folder / path.name).write_bytes((tested if fresh else path).read_bytes())
+    return folder

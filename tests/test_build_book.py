@@ -1,0 +1,115 @@
+"""What makes a chapter run again, what fails a build, and that a second build runs nothing."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tools import build_book
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A book of one page whose only cell appends a line to a file each time it runs."""
+    for name in ("requirements.txt", "constraints.txt"):
+        (tmp_path / name).write_text("keras>=3.8\n")
+    (tmp_path / "bigmodel_utils").mkdir()
+    (tmp_path / "bigmodel_utils" / "data.py").write_text("PINS = 1\n")
+    (tmp_path / "_config.yml").write_text(
+        "title: Small\nonly_build_toc_files: true\nexecute: {raise_on_error: true, timeout: 60}\n"
+        "sphinx: {config: {nb_execution_raise_on_error: true}}\n"
+    )
+    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    write_page(tmp_path, "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')")
+    return tmp_path
+
+
+def write_page(tree, statement, title="# Page"):
+    cells = [
+        nbformat.v4.new_markdown_cell(title, id="title"),
+        nbformat.v4.new_code_cell(f"import pathlib\n{statement};", id="run"),
+    ]
+    spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), tree / "page.ipynb")
+
+
+def runs(tree):
+    found = list(tree.rglob("runs.txt"))
+    return sum(len(path.read_text().splitlines()) for path in found)
+
+
+CHANGES = {
+    "the helper package": lambda t, e: (t / "bigmodel_utils" / "data.py").write_text("PINS = 2\n"),
+    "a new helper module": lambda t, e: (t / "bigmodel_utils" / "new.py").write_text(""),
+    "a renamed helper module": lambda t, e: (t / "bigmodel_utils" / "data.py").rename(
+        t / "bigmodel_utils" / "other.py"
+    ),
+    "the requirements": lambda t, e: (t / "requirements.txt").write_text("keras>=3.9\n"),
+    "the constraints": lambda t, e: (t / "constraints.txt").write_text("keras==3.9\n"),
+    "the profile": lambda t, e: e.update(BIGMODEL_PROFILE="full"),
+    "the seed": lambda t, e: e.update(BIGMODEL_SEED="1"),
+    "the backend": lambda t, e: e.update(KERAS_BACKEND="jax"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_input_of_a_chapter_changes_the_digest(tree, change):
+    environ = {}
+    before = build_book.environment_digest(tree, environ)
+    assert build_book.environment_digest(tree, dict(environ)) == before
+    change(tree, environ)
+    assert build_book.environment_digest(tree, environ) != before
+
+
+def test_compiled_files_do_not_change_the_digest(tree):
+    before = build_book.environment_digest(tree, {})
+    (tree / "bigmodel_utils" / "__pycache__").mkdir()
+    (tree / "bigmodel_utils" / "__pycache__" / "data.pyc").write_bytes(b"1")
+    assert build_book.environment_digest(tree, {}) == before
+
+
+def test_only_the_latest_caches_are_kept(tmp_path):
+    for age in range(5):
+        folder = tmp_path / f"cache{age}"
+        folder.mkdir()
+        os.utime(folder, (1000 - age, 1000 - age))
+    build_book.prune(tmp_path, keep=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache0", "cache1"]
+
+
+def test_a_build_runs_what_changed_and_only_that(tree):
+    site = build_book.build(tree, tree)
+    assert (site / "index.html").exists() or (site / "page.html").exists()
+    assert runs(tree) == 1
+    build_book.build(tree, tree)
+    assert runs(tree) == 1, "nothing changed, and the page ran again"
+    (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n")
+    build_book.build(tree, tree)
+    assert runs(tree) == 2, "the helper changed, and the page did not run again"
+
+
+def test_a_failing_cell_fails_the_build(tree, capfd):
+    write_page(tree, "raise RuntimeError('the cell failed')")
+    with pytest.raises(SystemExit, match="The book was not built"):
+        build_book.build(tree, tree)
+    assert "the cell failed" in "".join(capfd.readouterr())
+
+
+def test_a_sphinx_warning_fails_the_build(tree):
+    write_page(tree, "None", title="# Page\n\nSee {ref}`nowhere`.")
+    with pytest.raises(SystemExit, match="The book was not built"):
+        build_book.build(tree, tree, execute="off")
+
+
+def test_executed_notebooks_can_stand_in_for_the_chapters(tmp_path):
+    executed = tmp_path / "executed"
+    executed.mkdir()
+    shutil.copy2(ROOT / "_toc.yml", tmp_path)
+    target = tmp_path / "source"
+    build_book.copy_sources(ROOT, target, executed)
+    assert (target / "chapters").is_dir() and not list((target / "chapters").iterdir())
+    assert (target / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()

@@ -1,0 +1,261 @@
+"""The form of a chapter: its headings, labels, checks, figures and cells. Not its taste."""
+
+import ast
+import builtins
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+OPENING = ["Goals", "Setup", "Problem and data"]
+CLOSING = [
+    "With Keras",
+    "Experiment",
+    "What the documents say",
+    "Summary",
+    "Exercises",
+    "Solutions",
+    "References",
+]
+LABEL_PREFIXES = ("ch", "sec", "eq", "fig", "tab", "prf", "ex", "sol")
+
+
+class Chapter:
+    """A notebook, read once."""
+
+    def __init__(self, path):
+        self.path, self.slug = path, path.stem
+        self.nb = nbformat.read(path, as_version=4)
+        self.cells = self.nb.cells
+        self.code = [c for c in self.cells if c.cell_type == "code"]
+        self.prose = "\n\n".join(c.source for c in self.cells if c.cell_type == "markdown")
+
+    def tagged(self, tag):
+        return [c for c in self.code if tag in c.metadata.get("tags", [])]
+
+    def labels(self):
+        fields = re.findall(r"^:label:\s*(\S+)", self.prose, flags=re.M)
+        equations = re.findall(r"\$\$\s*\((\S+?)\)\s*$", self.prose, flags=re.M)
+        targets = re.findall(r"^\((\S+)\)=\s*$", self.prose, flags=re.M)
+        figures = [_mystnb(c).get("figure", {}).get("name") for c in self.code]
+        return fields + equations + targets + [name for name in figures if name]
+
+
+def _mystnb(cell):
+    return cell.metadata.get("mystnb", {})
+
+
+def _python(cell):
+    """The cell's Python: IPython's `%` lines become `pass`."""
+    return re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.M)
+
+
+def _problem(chapter, cell, text):
+    return f"{chapter.path.name}, cell {cell.id}: {text}:\n{cell.source[:300]}"
+
+
+def test_there_are_chapters_and_the_table_of_contents_lists_each_once():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    files = re.findall(r"'file': '(chapters/[^']+)'", str(toc))
+    assert len(CHAPTERS) >= 2
+    assert sorted(files) == [f"chapters/{p.stem}" for p in CHAPTERS]
+
+
+@pytest.fixture(scope="module", params=CHAPTERS, ids=lambda p: p.stem)
+def chapter(request):
+    return Chapter(request.param)
+
+
+def test_the_notebook_is_stripped_valid_and_keeps_unique_ids(chapter):
+    nbformat.validate(chapter.nb)
+    ids = [c.id for c in chapter.cells]
+    assert len(ids) == len(set(ids))
+    for cell in chapter.code:
+        assert not cell.outputs and cell.execution_count is None, _problem(
+            chapter, cell, "not stripped"
+        )
+    assert set(chapter.nb.metadata.get("language_info", {})) <= {"name"}
+
+
+def test_it_opens_with_target_title_and_promise(chapter):
+    first = [line for line in chapter.cells[0].source.splitlines() if line.strip()]
+    assert first[0] == f"(ch-{chapter.slug})="
+    assert first[1].startswith("# ")
+    assert len(first) >= 3 and not first[2].startswith("#"), "the title is followed by a promise"
+    assert len(re.findall(r"^# ", chapter.prose, flags=re.M)) == 1
+
+
+def test_its_sections_come_in_the_fixed_order(chapter):
+    headings = re.findall(r"^## (.+?)\s*$", chapter.prose, flags=re.M)
+    assert headings[:3] == OPENING
+    assert headings[-len(CLOSING) :] == CLOSING
+    assert len(headings) > len(OPENING) + len(CLOSING), "no section of its own"
+
+
+def test_every_section_has_a_target(chapter):
+    for match in re.finditer(r"^## .+$", chapter.prose, flags=re.M):
+        before = chapter.prose[: match.start()].rstrip().splitlines()[-1]
+        assert re.fullmatch(rf"\(sec-{chapter.slug}-[\w-]+\)=", before), match[0]
+
+
+def test_labels_are_unique_and_follow_the_scheme(chapter):
+    labels = chapter.labels()
+    assert len(labels) == len(set(labels)), sorted({x for x in labels if labels.count(x) > 1})
+    form = re.compile(rf"({'|'.join(LABEL_PREFIXES)})-{re.escape(chapter.slug)}(-[a-z0-9-]+)?")
+    assert [x for x in labels if not form.fullmatch(x)] == []
+
+
+def test_every_proof_label_is_checked_by_an_assertion(chapter):
+    stated = {x for x in chapter.labels() if x.startswith("prf-")}
+    assert stated, "a chapter proves something"
+    checked = set()
+    for cell in chapter.tagged("check"):
+        asserts = re.search(
+            r"^\s*(assert |bmu\.assert_|np\.testing\.assert_)", cell.source, flags=re.M
+        )
+        assert asserts, _problem(chapter, cell, "a check without an assertion")
+        names = set(re.findall(r"(?:prf|eq)-[\w-]+", cell.source))
+        assert names, _problem(chapter, cell, "a check that names no label")
+        unknown = names - set(chapter.labels())
+        assert not unknown, _problem(chapter, cell, f"labels that do not exist: {unknown}")
+        checked |= names
+    assert stated - checked == set()
+
+
+def test_every_theorem_is_proved(chapter):
+    statements = len(
+        re.findall(
+            r"^:{3,}\{prf:(?:theorem|proposition|lemma|corollary)\}", chapter.prose, flags=re.M
+        )
+    )
+    proofs = len(re.findall(r"^:{3,}\{prf:proof\}", chapter.prose, flags=re.M))
+    assert proofs >= statements
+
+
+def test_labelled_equations_are_referred_to(chapter):
+    everything = "\n".join(c.source for c in chapter.cells)
+    for label in {x for x in chapter.labels() if x.startswith(("eq-", "fig-"))}:
+        uses = len(re.findall(rf"{re.escape(label)}(?![\w-])", everything))
+        minimum = 2 if label.startswith("eq-") else 1
+        assert uses >= minimum, f"{label} is labelled and never referred to"
+
+
+def test_figures_have_captions_and_alternative_text(chapter):
+    drawing = [c for c in chapter.code if re.search(r"plt\.show\(\)", c.source)]
+    assert drawing, "a chapter shows something"
+    for cell in drawing:
+        settings = _mystnb(cell)
+        caption = settings.get("figure", {}).get("caption", "")
+        assert caption and len(caption.split()) <= 12, _problem(
+            chapter, cell, f"caption {caption!r}"
+        )
+        alt = settings.get("image", {}).get("alt", "")
+        assert len(alt) >= 30, _problem(chapter, cell, "no alternative text")
+        assert re.search(
+            r"set_xlabel|xlabel=|axis\(\"off\"\)|set_axis_off|set_xticks|set\(", cell.source
+        ), _problem(chapter, cell, "axes without labels")
+
+
+def test_cells_are_short_and_introduced(chapter):
+    for before, cell in zip(chapter.cells, chapter.cells[1:], strict=False):
+        if cell.cell_type == "code":
+            lines = cell.source.count("\n") + 1
+            assert lines <= 30, _problem(chapter, cell, f"{lines} lines")
+            setup = "bmu.profile()" in before.source or "find_spec" in before.source
+            assert before.cell_type == "markdown" or setup, _problem(
+                chapter, cell, "no sentence before"
+            )
+
+
+def test_only_plotting_is_hidden(chapter):
+    for cell in chapter.tagged("hide-input"):
+        assert "plt." in cell.source, _problem(chapter, cell, "hidden, and not a plot")
+
+
+def test_nothing_is_skipped_or_excused(chapter):
+    excused = {
+        "raises-exception",
+        "skip-execution",
+        "nbval-skip",
+        "nbval-raises-exception",
+        "remove-cell",
+    }
+    for cell in chapter.code:
+        assert not excused & set(cell.metadata.get("tags", [])), _problem(chapter, cell, "excused")
+        assert "NBVAL" not in cell.source, _problem(chapter, cell, "excused")
+
+
+def test_setup_is_the_common_one(chapter):
+    code = [c.source for c in chapter.code]
+    assert code[0].startswith("import importlib.util\n")
+    assert "SEED = bmu.set_seed(0)" in code[1] and "PROFILE = bmu.profile()" in code[1]
+    assert re.search(r'"quick".*"full"', code[2], flags=re.S), "both profiles stand in one cell"
+
+
+def _bound_names(function):
+    """Names a function binds itself: arguments, assignments, loops, imports, inner definitions."""
+    bound = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            bound.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.alias):
+            bound.add((node.asname or node.name).split(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            bound.add(node.name)
+    return bound
+
+
+def test_functions_read_their_arguments_and_no_notebook_globals(chapter):
+    trees = [ast.parse(_python(c)) for c in chapter.code]
+    shared = set(dir(builtins)) | {"get_ipython", "__class__"}
+    for tree in trees:
+        for node in tree.body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                shared |= {(a.asname or a.name).split(".")[0] for a in node.names}
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                shared.add(node.name)
+    for cell, tree in zip(chapter.code, trees, strict=True):
+        for function in [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]:
+            read = {
+                n.id
+                for n in ast.walk(function)
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
+            }
+            outside = read - _bound_names(function) - shared
+            assert not outside, _problem(chapter, cell, f"{function.name} reads globals {outside}")
+
+
+def test_exercises_are_tagged_and_solved(chapter):
+    exercises = re.findall(
+        r"^:{3,}\{exercise\}.*?\n:label:\s*(\S+)(.*?)^:{3,}\s*$", chapter.prose, flags=re.M | re.S
+    )
+    assert 4 <= len(exercises) <= 6
+    for label, text in exercises:
+        assert re.search(r"\[(concept|math|code)\]\s*★{1,3}", text), f"{label} has no tag and stars"
+    solved = re.findall(r"^:{3,}\{solution(?:-start)?\}\s*(\S+)", chapter.prose, flags=re.M)
+    assert sorted(solved) == sorted(label for label, _ in exercises)
+    starts = len(re.findall(r"^:{3,}\{solution-start\}", chapter.prose, flags=re.M))
+    assert starts == len(re.findall(r"^:{3,}\{solution-end\}", chapter.prose, flags=re.M))
+
+
+def test_citations_exist_in_the_bibliography(chapter):
+    cited = set()
+    for keys in re.findall(r"\{(?:foot)?cite(?::\w+)?\}`([^`]+)`", chapter.prose):
+        cited |= {key.strip() for key in keys.split(",")}
+    known = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(), flags=re.M))
+    assert cited, "a chapter cites its sources"
+    assert cited - known == set()
+
+
+def test_the_text_names_no_place_of_one_machine(chapter):
+    everything = "\n".join(c.source for c in chapter.cells)
+    for pattern in (r"/home/", r"/root/", r"/work/", r"/tmp/", r"localhost"):
+        assert not re.search(pattern, everything), pattern

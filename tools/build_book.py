@@ -1,0 +1,153 @@
+"""Build the website, executing every chapter whose inputs changed.
+
+jupyter-cache runs a notebook again when its cells change, and only then. The numbers on a page also
+depend on the helper package, the installed versions, the profile, the seed and the backend, so each
+combination of those gets a cache of its own, named by a digest of them all.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHES_KEPT = 6
+
+
+def environment_digest(root, environ):
+    """Digest everything outside a notebook that its outputs depend on.
+
+    Args:
+        root: Path of the repository.
+        environ: mapping, the process environment.
+
+    Returns:
+        str, 16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    names = ["requirements.txt", "constraints.txt"]
+    helper = (p for p in (root / "bigmodel_utils").rglob("*") if p.is_file())
+    names += sorted(str(p.relative_to(root)) for p in helper if "__pycache__" not in p.parts)
+    for name in names:
+        content = (root / name).read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    for variable in ("BIGMODEL_PROFILE", "BIGMODEL_SEED", "KERAS_BACKEND"):
+        digest.update(f"{variable}={environ.get(variable, '')}\0".encode())
+    digest.update(platform.python_version().encode())
+    return digest.hexdigest()[:16]
+
+
+def prune(caches, keep):
+    """Remove all but the `keep` most recently used folders in `caches`."""
+    folders = sorted(caches.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    for folder in folders[keep:]:
+        shutil.rmtree(folder)
+
+
+def configuration(root, execute, cache):
+    """Read `_config.yml` and set how notebooks are executed.
+
+    Args:
+        root: Path of the repository.
+        execute: str, `"cache"` (run what changed) or `"off"` (show stored outputs).
+        cache: Path of the folder for executed notebooks.
+
+    Returns:
+        dict, the configuration to hand to Jupyter Book.
+    """
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"] = {**config.get("execute", {}), "execute_notebooks": execute}
+    if execute == "cache":
+        config["execute"]["cache"] = str(cache)
+    return config
+
+
+def copy_sources(root, target, notebooks):
+    """Copy the book's sources to `target`, taking the notebooks from the folder `notebooks`."""
+    target.mkdir(parents=True)
+    for pattern in ("*.md", "*.bib", "_*.yml"):
+        for source in root.glob(pattern):
+            shutil.copy2(source, target)
+    for folder in ("_static", "bigmodel_utils"):
+        shutil.copytree(
+            root / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copytree(notebooks, target / "chapters")
+
+
+def build(root, output, execute="cache", notebooks=None, builder="html"):
+    """Build the website.
+
+    Args:
+        root: Path of the repository.
+        output: Path of the folder in which Jupyter Book makes `_build/`.
+        execute: str, `"cache"` or `"off"`.
+        notebooks: Path of a folder of executed notebooks to show instead of `chapters/`, or None.
+        builder: str, `"html"` or `"linkcheck"`.
+
+    Returns:
+        Path of the folder with what was built.
+
+    Raises:
+        SystemExit: if a cell fails or Sphinx warns; the build's own messages say where.
+    """
+    state = output.resolve() / "_build"
+    state.mkdir(parents=True, exist_ok=True)
+    source = root
+    if notebooks is not None:
+        source = state / "source"
+        shutil.rmtree(source, ignore_errors=True)
+        copy_sources(root, source, notebooks)
+    cache = state / "executed" / environment_digest(root, os.environ)
+    if execute == "cache":
+        cache.mkdir(parents=True, exist_ok=True)
+        os.utime(cache)
+        prune(cache.parent, CACHES_KEPT)
+    config = state / "_config.yml"
+    text = yaml.safe_dump(configuration(root, execute, cache), allow_unicode=True, sort_keys=False)
+    if not config.exists() or config.read_text(encoding="utf-8") != text:
+        config.write_text(text, encoding="utf-8")
+    command = [
+        str(Path(sys.executable).with_name("jupyter-book")),
+        "build",
+        str(source),
+        "-W",
+        "-n",
+    ]
+    command += [
+        "--builder",
+        builder,
+        "--keep-going",
+        "--path-output",
+        str(state.parent),
+        "--config",
+        str(config),
+    ]
+    finished = subprocess.run(command, cwd=source, check=False)
+    if finished.returncode:
+        raise SystemExit(f"The book was not built: exit code {finished.returncode}, see above.")
+    return state / builder
+
+
+def main():
+    """Read the command line, build, and say where the website is."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--execute", choices=["cache", "off"], default="cache")
+    parser.add_argument("--output", type=Path, default=None, help="folder for _build")
+    parser.add_argument("--notebooks", type=Path, default=None, help="executed notebooks to show")
+    parser.add_argument("--builder", choices=["html", "linkcheck"], default="html")
+    options = parser.parse_args()
+    output = options.output or ROOT
+    site = build(ROOT, output, options.execute, options.notebooks, options.builder)
+    if options.builder == "html":
+        print(f"\nThe book is ready. Open it in a browser: {(site / 'index.html').as_uri()}")
+
+
+if __name__ == "__main__":
+    main()
