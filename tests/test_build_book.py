@@ -1,7 +1,6 @@
 """What makes a chapter run again, what fails a build, and that a second build runs nothing."""
 
 import os
-import shutil
 from pathlib import Path
 
 import nbformat
@@ -100,16 +99,28 @@ def test_a_failing_cell_fails_the_build(tree, capfd):
 
 
 def test_a_sphinx_warning_fails_the_build(tree):
-    write_page(tree, "None", title="# Page\n\nSee {ref}`nowhere`.")
+    (tree / "_static").mkdir()
+    (tree / "chapters").mkdir()
+    (tree / "page.md").write_text("# Page\n\nSee {ref}`nowhere`.\n")
+    (tree / "page.ipynb").unlink()
     with pytest.raises(SystemExit, match="The book was not built"):
         build_book.build(tree, tree, execute="off")
 
 
-def test_executed_notebooks_can_stand_in_for_the_chapters(tmp_path):
-    executed = tmp_path / "executed"
-    executed.mkdir()
-    shutil.copy2(ROOT / "_toc.yml", tmp_path)
-    target = tmp_path / "source"
-    build_book.copy_sources(ROOT, target, executed)
-    assert (target / "chapters").is_dir() and not list((target / "chapters").iterdir())
-    assert (target / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()
+def test_notebooks_that_are_shown_keep_their_outputs_and_gain_cards_for_missing_figures(tmp_path):
+    drawn = nbformat.v4.new_output("display_data", {"image/png": "AAAA"})
+    figure = {"mystnb": {"figure": {"name": "fig-a"}}}
+    cells = [
+        nbformat.v4.new_code_cell("draw()", metadata=figure, outputs=[drawn]),
+        nbformat.v4.new_code_cell("draw()", metadata=figure),
+        nbformat.v4.new_code_cell("print(1)"),
+    ]
+    shown = tmp_path / "shown"
+    shown.mkdir()
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), shown / "a.ipynb")
+    build_book.copy_sources(ROOT, tmp_path / "source", shown)
+    copied = nbformat.read(tmp_path / "source" / "chapters" / "a.ipynb", as_version=4).cells
+    assert copied[0].outputs[0].data["image/png"] == "AAAA"
+    assert copied[1].outputs[0].data["image/png"].startswith("iVBOR")
+    assert copied[2].outputs == []
+    assert (tmp_path / "source" / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()

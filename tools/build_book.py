@@ -6,7 +6,9 @@ combination of those gets a cache of its own, named by a digest of them all.
 """
 
 import argparse
+import base64
 import hashlib
+import io
 import os
 import platform
 import shutil
@@ -14,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +72,11 @@ def configuration(root, execute, cache):
 
 
 def copy_sources(root, target, notebooks):
-    """Copy the book's sources to `target`, taking the notebooks from the folder `notebooks`."""
+    """Copy the book's sources to `target`, taking the notebooks from the folder `notebooks`.
+
+    A figure that has not been drawn, because its cell was never run, gets a card that says so:
+    without any output it could not be referred to by number.
+    """
     target.mkdir(parents=True)
     for pattern in ("*.md", "*.bib", "_*.yml"):
         for source in root.glob(pattern):
@@ -78,7 +85,24 @@ def copy_sources(root, target, notebooks):
         shutil.copytree(
             root / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copytree(notebooks, target / "chapters")
+    (target / "chapters").mkdir()
+    for path in sorted(notebooks.glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if "figure" in cell.metadata.get("mystnb", {}) and not cell.outputs:
+                cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": blank_card()})]
+        nbformat.write(notebook, target / "chapters" / path.name)
+
+
+def blank_card():
+    """Draw the card that stands for a figure not drawn yet; return it as base64 text of a PNG."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 1.2), facecolor="white")
+    figure.text(0.5, 0.5, "Drawn when the chapter is run: make book", ha="center", va="center")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def build(root, output, execute="cache", notebooks=None, builder="html"):
@@ -88,7 +112,8 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
         root: Path of the repository.
         output: Path of the folder in which Jupyter Book makes `_build/`.
         execute: str, `"cache"` or `"off"`.
-        notebooks: Path of a folder of executed notebooks to show instead of `chapters/`, or None.
+        notebooks: Path of a folder of executed notebooks to show instead of `chapters/`, if
+            nothing is to be executed; or None.
         builder: str, `"html"` or `"linkcheck"`.
 
     Returns:
@@ -100,10 +125,10 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
     state = output.resolve() / "_build"
     state.mkdir(parents=True, exist_ok=True)
     source = root
-    if notebooks is not None:
+    if execute == "off":
         source = state / "source"
         shutil.rmtree(source, ignore_errors=True)
-        copy_sources(root, source, notebooks)
+        copy_sources(root, source, notebooks or root / "chapters")
     cache = state / "executed" / environment_digest(root, os.environ)
     if execute == "cache":
         cache.mkdir(parents=True, exist_ok=True)
@@ -129,7 +154,10 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
         "--config",
         str(config),
     ]
-    finished = subprocess.run(command, cwd=source, check=False)
+    # The book's own Sphinx extension and the helper package are found from the root.
+    search = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
+    finished = subprocess.run(command, cwd=source, env=environ, check=False)
     if finished.returncode:
         raise SystemExit(f"The book was not built: exit code {finished.returncode}, see above.")
     return state / builder
