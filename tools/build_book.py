@@ -156,7 +156,7 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
     ]
     # The book's own Sphinx extension and the helper package are found from the root.
     search = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
+    environ = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join(search)}
     finished = subprocess.run(command, cwd=source, env=environ, check=False)
     if finished.returncode:
         raise SystemExit(f"The book was not built: exit code {finished.returncode}, see above.")

@@ -1,0 +1,243 @@
+"""The website, read in a real browser with every other host out of reach.
+
+Set BIGMODEL_SITE to the folder of a built website to test that one. Otherwise the book is built
+here from the notebooks that this test run has executed; a chapter that it has not executed gets
+sample outputs in place of the real ones.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from site_tools import (
+    WIDE,
+    Links,
+    Visit,
+    broken_links,
+    chromium,
+    foreign_loads,
+    read,
+    reading,
+    served,
+    with_sample_outputs,
+)
+
+import bigmodel_utils
+
+ROOT = Path(__file__).parent.parent
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+FILES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapters"]]
+CHAPTERS = [name for name in FILES if name.startswith("chapters/")]
+PAGES = [*FILES, "search", "genindex", "prf-prf"]
+MODES = ["light", "dark"]
+
+
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory, shown_notebooks):
+    given = os.environ.get("BIGMODEL_SITE")
+    if given:
+        site = Path(given).resolve()
+        assert (site / "index.html").is_file(), f"BIGMODEL_SITE={given} holds no website"
+        return site
+    folder = tmp_path_factory.mktemp("site")
+    notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
+    command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
+    command += ["--output", folder / "book", "--notebooks", notebooks]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
+    [index] = (folder / "book").rglob("html/index.html")
+    return index.parent
+
+
+@pytest.fixture(scope="session")
+def address(built_site):
+    with served(built_site) as base:
+        yield base
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if shutil.which("chromium") is None:
+        reason = "Chromium is not installed (on Debian: apt-get install chromium)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def visit(browser, address):
+    """Read a page once in each mode, however many tests ask about it."""
+    seen = {}
+
+    def once(name, mode):
+        if (name, mode) not in seen:
+            seen[name, mode] = read(browser, address, name, mode)
+        return seen[name, mode]
+
+    return once
+
+
+every_page = pytest.mark.parametrize("name", PAGES)
+every_mode = pytest.mark.parametrize("mode", MODES)
+
+
+@every_page
+@every_mode
+def test_a_page_loads_without_error_and_asks_no_other_host(visit, name, mode):
+    seen = visit(name, mode)
+    assert seen.outside == []
+    assert seen.failed == []
+    assert seen.console == []
+
+
+@every_page
+def test_mathematics_is_typeset(visit, name):
+    mathematics = visit(name, "light").mathematics
+    assert mathematics["errors"] == []
+    assert mathematics["raw"] == []
+    assert mathematics["typeset"] == mathematics["sources"]
+    if name in CHAPTERS:
+        assert mathematics["sources"] >= 5, "a chapter without formulas?"
+
+
+@every_page
+@every_mode
+def test_text_and_code_are_readable(visit, name, mode):
+    contrast = visit(name, mode).contrast
+    assert contrast["faint"] == []
+    assert contrast["counts"]["text"] > 0
+    if name in CHAPTERS:
+        assert contrast["counts"]["code"] > 100, "a chapter without code?"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+@every_mode
+def test_figures_stand_on_a_light_card(visit, name, mode):
+    cards = visit(name, mode).contrast["cards"]
+    assert cards, "a chapter without figures?"
+    for card in cards:
+        assert card["luminance"] > 0.85, card
+        assert card["filter"] == "none", card
+        assert card["width"] > 100, card
+        assert len(card["alt"]) > 20, card
+
+
+@every_page
+@every_mode
+def test_a_phone_needs_no_sideways_scroll(visit, name, mode):
+    assert visit(name, mode).overflow == []
+
+
+@every_page
+@every_mode
+def test_axe_finds_nothing_serious(visit, name, mode):
+    assert visit(name, mode).axe == []
+
+
+def test_internal_links_and_anchors_resolve(built_site):
+    assert broken_links(built_site) == []
+
+
+def test_no_page_names_a_file_of_another_host(built_site):
+    assert foreign_loads(built_site) == []
+
+
+def test_search_finds_a_term_in_its_chapter(browser, address):
+    seen = Visit()
+    with reading(browser, address, "light", WIDE, seen) as page:
+        page.goto(f"{address}/{TOC['root']}.html")
+        page.locator("#pst-primary-sidebar .search-button-field").click()
+        page.locator("#pst-search-dialog input[type=search]").fill("negative sampling")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/search.html?q=negative+sampling*")
+        hit = page.locator("#search-results a[href*='chapters/word-embeddings']").first
+        hit.wait_for(timeout=10_000)
+        hit.click()
+        page.wait_for_url("**/chapters/word-embeddings.html*")
+        assert page.locator("article .highlighted").count() > 0
+    assert seen == Visit()
+
+
+def test_search_says_when_there_is_nothing(browser, address):
+    with reading(browser, address, "light", WIDE) as page:
+        page.goto(f"{address}/search.html?q=zyzzyva")
+        page.get_by_text("did not match any documents").wait_for(timeout=10_000)
+
+
+def test_the_mode_can_be_changed_and_is_kept(browser, address):
+    with reading(browser, address, "light", WIDE) as page:
+        page.goto(f"{address}/{TOC['root']}.html")
+        shown = "getComputedStyle(document.body).backgroundColor"
+        light = page.evaluate(shown)
+        theme = page.locator("html").get_attribute("data-theme")
+        assert theme == "light"
+        for _ in range(3):
+            page.locator("button.theme-switch-button:visible").first.click()
+            if page.locator("html").get_attribute("data-theme") == "dark":
+                break
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        assert page.evaluate(shown) != light
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_offers_its_notebook(built_site, name):
+    targets = Links(built_site / f"{name}.html").targets
+    owner = CONFIG["repository"]["url"].removeprefix("https://github.com/")
+    branch = CONFIG["repository"]["branch"]
+    colab, binder = "https://colab.research.google.com", "https://mybinder.org"
+    assert f"{colab}/github/{owner}/blob/{branch}/{name}.ipynb" in targets
+    assert f"{binder}/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in targets
+    assert any(target.endswith(f"_sources/{name}.ipynb") for target in targets)
+    landing = Links(built_site / f"{TOC['root']}.html").targets
+    assert f"{colab}/github/{owner}/blob/{branch}/{name}.ipynb" in landing
+    assert f"{binder}/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in landing
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_can_be_copied_and_made_live(browser, address, name):
+    with reading(browser, address, "light", WIDE) as page:
+        page.goto(f"{address}/{name}.html")
+        cells = page.locator("div.cell_input div.highlight").count()
+        assert cells > 5
+        assert page.locator("div.cell_input button.copybtn").count() == cells
+        assert page.evaluate("typeof initThebeSBT") == "function"
+        button = page.locator("[onclick='initThebeSBT()']")
+        assert button.count() == 1
+        assert button.get_attribute("aria-label") or button.inner_text()
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_equations_carry_the_numbers_they_are_called_by(built_site, name):
+    html = (built_site / f"{name}.html").read_text(encoding="utf-8")
+    called = re.findall(r'href="#(equation-[^"]+)">([^<]*)</a>', html)
+    called = [(anchor, text) for anchor, text in called if text != "#"]
+    numbers = dict(re.findall(r'id="(equation-[^"]+)">\s*<span class="eqno">(\([\d.]+\))', html))
+    chapter = CHAPTERS.index(name) + 1
+    assert called, "a chapter that refers to no equation?"
+    for anchor, text in called:
+        assert text == numbers[anchor]
+        assert re.fullmatch(rf"\({chapter}\.\d+\)", text)
+
+
+def test_the_contents_follow_the_table_of_contents(built_site):
+    html = (built_site / f"{TOC['root']}.html").read_text(encoding="utf-8")
+    navigation = re.search(r"bd-docs-nav.*?</nav>", html, re.DOTALL)[0]
+    expected = []
+    for part in TOC["parts"]:
+        expected += [part["caption"], *(chapter["file"] for chapter in part["chapters"])]
+    places = [navigation.index(text) for text in expected]
+    assert places == sorted(places)
+
+
+def test_the_api_page_documents_every_public_name(built_site):
+    anchors = Links(built_site / "api.html").anchors
+    missing = [n for n in bigmodel_utils.__all__ if f"bigmodel_utils.{n}" not in anchors]
+    assert missing == []

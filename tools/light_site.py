@@ -1,0 +1,276 @@
+"""Sphinx extension: keep the website small and readable without a network.
+
+The theme ships every Font Awesome icon (1.5 MB) and every Bootstrap rule (0.4 MB), and MathJax
+comes with every input and output format (24 MB on disk). A reader downloads what the pages use:
+
+* `fontawesome.js` is replaced by a script that holds only the icons named on the pages;
+* images below the first screen are fetched when the reader comes near them;
+* style rules for classes that no page and no script mentions are left out;
+* MathJax keeps the components that `_config.yml` loads, and the extensions TeX may ask for; pages
+  without a formula do not load it;
+* a token of code that has no colour of its own is plain text, and scripts wait for the page;
+* the search index is loaded by the search page alone, and no inline script stands twice on a page.
+
+That happens after the pages are written, and doing it twice changes nothing. Besides, the last line
+of a docstring, `Source: ...`, becomes a section of the API page.
+"""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import imagesize
+import tinycss2
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
+MATHJAX_KEPT = ("startup.js", "core.js", "loader.js", "input/tex", "output/chtml", "a11y/assistive")
+MATHJAX_UNUSED = ("input/tex-base.js", "input/tex-full.js")
+SEARCH_SCRIPTS = ("searchtools.js", "language_data.js", "searchindex.js")
+ICON_FONT = re.compile(r"\.fa[a-z0-9-]*::?(before|after)$")  # icons are drawn, not letters
+ICON_SCRIPT = """\
+// The Font Awesome Free icons of this site (https://fontawesome.com/license/free, CC BY 4.0).
+(() => {
+  const icons = ICONS;
+  const draw = (i) => {
+    const name = [...i.classList].map((c) => c.slice(3)).find((n) => n in icons);
+    if (!name) return;
+    const [width, height, path] = icons[name];
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    svg.setAttribute("class", `svg-inline--fa ${i.className}`);
+    svg.setAttribute("aria-hidden", "true");
+    svg.setAttribute("focusable", "false");
+    for (const key in i.dataset) svg.dataset[key] = i.dataset[key];
+    const shape = document.createElementNS(svg.namespaceURI, "path");
+    shape.setAttribute("fill", "currentColor");
+    shape.setAttribute("d", path);
+    svg.append(shape);
+    i.replaceWith(svg);
+  };
+  document.querySelectorAll("i[class*='fa-'], span[class*='fa-']").forEach(draw);
+})();
+"""
+
+
+def icons_named(texts):
+    """Find the Font Awesome names that stand in pages or scripts.
+
+    Args:
+        texts: iterable of str.
+
+    Returns:
+        sorted list of str, without the prefix `fa-`.
+    """
+    named = {name for text in texts for name in re.findall(r"\bfa-([a-z0-9-]+)", text)}
+    return sorted(named)
+
+
+def icon_shapes(library, names):
+    """Read the shapes of icons out of Font Awesome's script.
+
+    Args:
+        library: str, the text of `fontawesome.js`.
+        names: iterable of str, icon names; those the library lacks (such as sizes) are passed over.
+
+    Returns:
+        dict from name to `(width, height, path)`.
+    """
+    shapes = {}
+    for name in names:
+        entry = re.compile(
+            rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]'
+        ).search(library)
+        if entry:
+            shapes[name] = (int(entry[1]), int(entry[2]), entry[3])
+    return shapes
+
+
+def words_used(texts):
+    """Collect every word that could be a class or an id: letters, digits, hyphens, underscores."""
+    return {word for text in texts for word in re.findall(r"[A-Za-z0-9_-]+", text)}
+
+
+def selector_can_match(selector, words):
+    """Say whether every class and id that `selector` requires is among `words`."""
+    without_functions = re.sub(r":(?:not|is|where|has)\([^()]*\)", "", selector)
+    without_attributes = re.sub(r"\[[^\]]*\]", "", without_functions)
+    names = re.findall(r"[.#](-?[A-Za-z_][A-Za-z0-9_-]*)", without_attributes)
+    return all(name in words for name in names)
+
+
+def pruned_style(css, words):
+    """Leave out the style rules that no page can use.
+
+    Args:
+        css: str, a style sheet.
+        words: set of str, every word of the pages and scripts.
+
+    Returns:
+        str, a style sheet with the same effect on those pages.
+    """
+    kept = []
+    for rule in tinycss2.parse_stylesheet(css, skip_comments=False, skip_whitespace=True):
+        if rule.type == "comment" and not rule.value.startswith("!"):
+            continue
+        if rule.type == "at-rule" and rule.lower_at_keyword in ("media", "supports", "layer"):
+            if rule.content is not None:
+                inner = pruned_style(tinycss2.serialize(rule.content), words)
+                if not inner.strip():
+                    continue
+                prelude = tinycss2.serialize(rule.prelude)
+                kept.append(f"@{rule.at_keyword}{prelude}{{{inner}}}")
+                continue
+        if rule.type == "at-rule" and rule.lower_at_keyword == "font-face":
+            if "fontawesome" in tinycss2.serialize(rule.content):
+                continue
+        if rule.type == "qualified-rule":
+            selectors = _split_selectors(rule.prelude)
+            selectors = [s for s in selectors if selector_can_match(s, words)]
+            selectors = [s for s in selectors if not ICON_FONT.search(s)]
+            if not selectors:
+                continue
+            kept.append(f"{','.join(selectors)}{{{tinycss2.serialize(rule.content)}}}")
+            continue
+        kept.append(rule.serialize())
+    return "\n".join(kept)
+
+
+def _split_selectors(prelude):
+    parts, part = [], []
+    for token in prelude:
+        if token.type == "literal" and token.value == ",":
+            parts.append(part)
+            part = []
+        else:
+            part.append(token)
+    return [tinycss2.serialize(p).strip() for p in [*parts, part]]
+
+
+def lighten(site):
+    """Make the built website in the folder `site` lighter, in place."""
+    static = site / "_static"
+    pages = [p for p in site.rglob("*.html") if static not in p.parents]
+    styled = coloured_tokens((static / "pygments.css").read_text(encoding="utf-8"))
+    for page in pages:
+        _tidy_page(page, styled)
+    scripts = [p for p in static.rglob("*.js") if p.name != "fontawesome.js"]
+    scripts = [p for p in scripts if static / "mathjax" not in p.parents]
+    texts = [p.read_text(encoding="utf-8") for p in [*pages, *scripts]]
+
+    library = static / "scripts" / "fontawesome.js"
+    text = library.read_text(encoding="utf-8")
+    if len(text) > 200_000:
+        shapes = icon_shapes(text, icons_named(texts))
+        if not shapes:
+            LOGGER.warning("light_site: no icon was found in %s; has its layout changed?", library)
+        library.write_text(ICON_SCRIPT.replace("ICONS", json.dumps(shapes)), encoding="utf-8")
+
+    words = words_used(texts) | words_used([ICON_SCRIPT])
+    for sheet in static.rglob("*.css"):
+        css = sheet.read_text(encoding="utf-8")
+        if len(css) > 10_000:
+            sheet.write_text(pruned_style(css, words), encoding="utf-8")
+    for unused in (*static.rglob("*.map"), *static.rglob("fa-*.ttf"), *static.rglob("fa-*.woff2")):
+        unused.unlink()
+    _prune_mathjax(static / "mathjax")
+
+
+def _tidy_page(page, styled):
+    """Drop what a page does not use, and let what it uses come when it is needed."""
+    html = page.read_text(encoding="utf-8")
+    tidy = html
+    if page.name != "search.html":
+        names = "|".join(map(re.escape, SEARCH_SCRIPTS))
+        tidy = re.sub(rf'\s*<script src="[^"]*(?:{names})[^"]*"></script>', "", tidy)
+        own = r'src="[^"]*_static/(?!documentation_options)'
+        tidy = re.sub(rf"<script (?=(?:data-[a-z-]+=\"[^\"]*\" )?{own})", "<script defer ", tidy)
+    if 'class="math' not in html:
+        tidy = re.sub(r"<script>window\.MathJax = [^<]*</script>", "", tidy)
+        tidy = re.sub(r'<script defer="defer" src="[^"]*mathjax/startup\.js"></script>', "", tidy)
+    seen = set()
+
+    def once(match):
+        repeated = match[0] in seen
+        seen.add(match[0])
+        return "" if repeated else match[0]
+
+    tidy = re.sub(r"<script>(?:const|var|let) [^<]*</script>", once, tidy)
+    tidy = re.sub(r'<img (?![^>]*loading=)([^>]*?src="([^"]*_images/[^"]*)")', lazily(page), tidy)
+    tidy = re.sub(r'<span class="([a-z][a-z0-9]?)">([^<]*)</span>', unstyled(styled), tidy)
+    if tidy != html:
+        page.write_text(tidy, encoding="utf-8")
+
+
+def coloured_tokens(css):
+    """Find the classes of tokens that look different from plain code.
+
+    Args:
+        css: str, the style sheet of the code's colours, for both modes.
+
+    Returns:
+        set of str.
+    """
+    rule = re.compile(r'html\[data-theme="(\w+)"\] \.highlight(?: \.(\w+))?\s*\{([^}]*)\}')
+    rules = rule.findall(css)
+    if not rules:
+        LOGGER.warning("light_site: no colours of code were found; has pygments.css changed?")
+    plain = {
+        mode: re.search(r"[^-]color:\s*(\S+)", style)[1] for mode, name, style in rules if not name
+    }
+    return {n for mode, n, style in rules if n and style.strip() != f"color: {plain[mode]}"}
+
+
+def unstyled(styled):
+    """Make a replacement that takes the wrapping off a token of code whose class has no style."""
+    return lambda match: match[0] if match[1] in styled else match[2]
+
+
+def lazily(page):
+    """Make a replacement that gives an image its size, so that nothing jumps when it arrives."""
+
+    def replace(match):
+        width, height = imagesize.get(page.parent / match[2])
+        known = width > 0 and "width=" not in match[1]
+        size = f'width="{width}" height="{height}" ' if known else ""
+        return f'<img loading="lazy" {size}{match[1]}'
+
+    return replace
+
+
+def _prune_mathjax(folder):
+    for path in sorted(folder.rglob("*"), reverse=True):
+        name = path.relative_to(folder).as_posix()
+        if path.is_dir():
+            if not any(path.iterdir()):
+                shutil.rmtree(path)
+        elif not name.startswith(MATHJAX_KEPT) or name in MATHJAX_UNUSED:
+            path.unlink()
+
+
+def _source_as_section(app, what, name, obj, options, lines):
+    """Put what follows `Source:` on lines of its own, indented, as napoleon wants a section."""
+    starts = [i for i, line in enumerate(lines) if line.startswith("Source: ")]
+    for start in reversed(starts):
+        end = next((i for i in range(start, len(lines)) if not lines[i].strip()), len(lines))
+        words = " ".join(line.strip() for line in lines[start:end]).removeprefix("Source: ")
+        lines[start:end] = ["Source:", f"    {words}"]
+
+
+def _choose_mathjax(app, config):
+    """Load MathJax by its components: the extension that brings it names a larger bundle."""
+    config.mathjax_path = "mathjax/startup.js"
+
+
+def _after_build(app, exception):
+    if exception is None and app.builder.name in ("html", "dirhtml"):
+        lighten(Path(app.outdir))
+
+
+def setup(app):
+    """Register the extension with Sphinx; 900 puts it after the one that copies MathJax."""
+    app.connect("autodoc-process-docstring", _source_as_section, priority=400)
+    app.connect("config-inited", _choose_mathjax)
+    app.connect("build-finished", _after_build, priority=900)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
