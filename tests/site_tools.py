@@ -313,9 +313,9 @@ def foreign_loads(site):
 def with_sample_outputs(chapters, target):
     """Copy notebooks, giving their cells the kinds of output that a run would give.
 
-    A notebook that holds outputs keeps them; the committed ones hold none. For a test of the website's layout it matters that
-    there are figures and printed lines, not what they show: figure cells get one plot in the
-    course's style, cells that print get a long line.
+    A notebook that holds outputs keeps them; the committed ones hold none. For a test of the
+    website's layout it matters that there are figures and printed lines, not what they show:
+    figure cells get one plot in the course's style, cells that print get a long line.
     """
     png = _sample_figure()
     target.mkdir(parents=True)
