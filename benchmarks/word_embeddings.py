@@ -4,6 +4,9 @@ Everything sees the same tokens, the same 10,000 words and the same word pairs; 
 dimensions. CPU seconds are those of the whole process on one thread: for the chapter they include
 numbering the words, counting, the start and the training; for gensim building the vocabulary from
 given counts, and training. Reading and splitting the text is charged to nobody.
+
+The exact loss starts from PPMI's factors, as in the chapter; the cold start, which knows only the
+constant -log k, is listed beside it. Of gensim's word vectors w and the sum w + v the better counts.
 """
 
 import argparse
@@ -21,7 +24,8 @@ from chapter import definitions
 NAMES = """tokenise encode cooccurrence ppmi factorise weighted_eigenvectors warm_start
 noise_distribution sgns judge WINDOW NEGATIVES""".split()
 WORDS, DIMENSIONS = 10_000, 100
-STEPS, COLD_STEPS, ETA = 6, 40, 0.03
+STEPS, COLD_STEPS = 6, 40
+ETA, COLD_ETA = 0.03, 0.1
 
 
 class Record:
@@ -64,19 +68,21 @@ def run_chapter(chapter, record, documents, words, seed, quick):
     q = chapter.noise_distribution(np.asarray(counts.sum(axis=0)).ravel())
     warm = chapter.warm_start(values, vectors, chapter.NEGATIVES)
 
-    def train(name, start, steps, spent):
+    def train(name, start, steps, eta, spent):
         def watch(W, V):
             steps_done[name] = steps_done.get(name, 0) + 1
             record.note(f"{name}, step {steps_done[name]}", W + V)
 
         record.begin(spent)
-        chapter.sgns(*start, counts, q, chapter.NEGATIVES, steps, ETA, watch)
+        chapter.sgns(*start, counts, q, chapter.NEGATIVES, steps, eta, watch)
 
-    train("exact SGNS", warm, STEPS, already)
+    train("exact SGNS", warm, STEPS, ETA, already)
     if not quick:
         rng = np.random.default_rng(seed)
         cold = [0.1 * rng.normal(size=warm[0].shape).astype("float32") for _ in range(2)]
-        train("cold start", cold, COLD_STEPS, counting)
+        for matrix, of_warm in zip(cold, warm, strict=True):
+            matrix[:, -1] = of_warm[:, -1]  # the constant -log k, and nothing else
+        train("cold start", cold, COLD_STEPS, COLD_ETA, counting)
 
 
 def run_gensim(record, documents, words, frequency, seed, epochs, chapter):
@@ -94,7 +100,9 @@ def run_gensim(record, documents, words, frequency, seed, epochs, chapter):
         )
         model.build_vocab_from_freq({w: frequency[w] for w in words}, corpus_count=len(documents))
         model.train(documents, total_examples=len(documents), epochs=n)
-        record.note(f"gensim, {n} epochs", model.wv[words])
+        rows = [model.wv.key_to_index[word] for word in words]
+        record.note(f"gensim, {n} epochs", model.wv.vectors[rows])
+        record.note(f"gensim, {n} epochs, w+v", (model.wv.vectors + model.syn1neg)[rows])
 
 
 def summarise(rows):
@@ -103,8 +111,9 @@ def summarise(rows):
     gensim = [row for row in rows if row["name"].startswith("gensim")]
     last = exact[-1]
     allowed = [row for row in gensim if row["seconds"] >= last["seconds"]]
-    rival = allowed[0] if allowed else gensim[-1]
-    reached = [row["seconds"] for row in exact if row["mean"] >= gensim[-1]["mean"]]
+    rival = max(allowed[:2] or gensim[-2:], key=_mean)  # of one run: w, or w + v
+    final = max(gensim[-2:], key=_mean)
+    reached = [row["seconds"] for row in exact if row["mean"] >= final["mean"]]
     best = max((row for row in rows if not row["name"].startswith("gensim")), key=_mean)
     return {
         "exact_mean": round(last["mean"], 3),
@@ -113,9 +122,9 @@ def summarise(rows):
         "rival_mean": round(rival["mean"], 3),
         "rival_cpu_s": round(rival["seconds"], 1),
         "advantage_in_no_more_cpu_time": round(last["mean"] - rival["mean"], 3),
-        "gensim_last_mean": round(gensim[-1]["mean"], 3),
+        "gensim_last_mean": round(final["mean"], 3),
         "share_of_gensim_last_cpu_time_to_its_quality": (
-            round(reached[0] / gensim[-1]["seconds"], 3) if reached else None
+            round(reached[0] / final["seconds"], 3) if reached else None
         ),
         "best": best["name"],
         "best_mean": round(best["mean"], 3),
