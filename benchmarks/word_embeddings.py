@@ -6,7 +6,8 @@ numbering the words, counting, the start and the training; for gensim building t
 given counts, and training. Reading and splitting the text is charged to nobody.
 
 The exact loss starts from PPMI's factors, as in the chapter; the cold start, which knows only the
-constant -log k, is listed beside it. Of gensim's word vectors w and the sum w + v the better counts.
+constant -log k, is listed beside it. Of gensim's word vectors w and the sum w + v the better one
+counts.
 """
 
 import argparse
