@@ -39,6 +39,10 @@ def pytest_runtest_teardown(item, nextitem):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     target = TESTED / item.path.name
     target.unlink(missing_ok=True)
+    # Backends write start-up messages to stderr; a Python warning there is a defect of the page.
+    said = [out.text for i in cells for out in i.test_outputs or [] if out.get("name") == "stderr"]
+    warned = [text for text in said if "Warning" in text]
+    assert not warned, f"{item.path.name} warns its readers:\n" + "\n".join(warned)
     if len(cells) == len(code) and all(getattr(i, "passed", False) for i in cells):
         for count, i in enumerate(cells, start=1):
             i.cell.outputs, i.cell.execution_count = i.test_outputs or [], count
