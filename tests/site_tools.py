@@ -29,13 +29,16 @@ AXE_OPTIONS = {"preload": False, "resultTypes": ["violations"]}
 # axe-core looks again at what scrolls (and CONTRAST at the colours).
 AXE_AGAIN = {**AXE_OPTIONS, "runOnly": ["scrollable-region-focusable"]}
 
+# A promise that never settles would hang the tests: after 20 s the page is judged as it stands.
 SETTLE = """async () => {
-  await window.MathJax?.startup?.promise;
+  const late = new Promise((done) => setTimeout(done, 20000));
+  await Promise.race([late, window.MathJax?.startup?.promise]);
   for (const image of document.images) image.loading = "eager";
-  await Promise.all([...document.images].map((image) => image.decode().catch(() => null)));
-  await document.fonts.ready;
+  const drawn = [...document.images].map((image) => image.decode().catch(() => null));
+  await Promise.race([late, Promise.all(drawn)]);
+  await Promise.race([late, document.fonts.ready]);
   for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
-  await window.MathJax?.startup?.promise;
+  await Promise.race([late, window.MathJax?.startup?.promise]);
 }"""
 
 OPEN_EVERYTHING = """async () => {
