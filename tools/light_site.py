@@ -188,7 +188,8 @@ def _tidy_page(page, styled):
         tidy = re.sub(rf"<script (?=(?:data-[a-z-]+=\"[^\"]*\" )?{own})", "<script defer ", tidy)
     if 'class="math' not in html:
         tidy = re.sub(r"<script>window\.MathJax = [^<]*</script>", "", tidy)
-        tidy = re.sub(r'<script defer="defer" src="[^"]*mathjax/startup\.js[^"]*"></script>', "", tidy)
+        start = r'<script defer="defer" src="[^"]*mathjax/startup\.js[^"]*"></script>'
+        tidy = re.sub(start, "", tidy)
     seen = set()
 
     def once(match):
