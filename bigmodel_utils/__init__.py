@@ -11,6 +11,8 @@ from bigmodel_utils.data import (
     DataUnavailable,
     load_digits,
     load_movie_reviews,
+    load_multi30k,
+    load_pronunciations,
     load_word_analogies,
     load_word_similarities,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "gradient",
     "load_digits",
     "load_movie_reviews",
+    "load_multi30k",
+    "load_pronunciations",
     "load_word_analogies",
     "load_word_similarities",
     "numerical_gradient",

