@@ -3,6 +3,7 @@ PYTHON ?= python3
 BACKEND ?= tensorflow
 URL ?=
 TESTS ?=
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,8 +36,15 @@ book: $(STAMP)
 site: $(STAMP)
 	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
 
+# Notebooks and unit tests side by side, one file a process; then the site, which shows the notebooks
+# that have just run.
 test: $(STAMP)
+ifeq ($(TESTS),)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/test_site.py
+	$(BIN)/python -m pytest tests/test_site.py
+else
 	$(BIN)/python -m pytest $(TESTS)
+endif
 
 test-install: $(STAMP)
 	$(BIN)/python -m pytest tests/install
