@@ -222,7 +222,8 @@ def test_supported_versions_stay_when_the_helper_comes(
     assert names["keras"] == keras.split("==")[1]
     new = resolve(environment, tmp_path / "new.json", str(wheel))
     added = {entry["metadata"]["name"] for entry in new}
-    assert added == {"bigmodel_utils"} | replaced
+    assert "bigmodel_utils" in added
+    assert added & set(names) == replaced
 
 
 def test_the_declared_floors_are_those_tested_here():
