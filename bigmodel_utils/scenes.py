@@ -59,7 +59,8 @@ def render_digits(images, rng, scales=(0.5, 1.5), canvas=46):
     scale = np.exp(rng.uniform(*np.log(scales), n))
     stretch, angle = np.exp(rng.uniform(-0.12, 0.12, n)), rng.uniform(-0.4, 0.4, n)
     tall, wide = 1 / (scale * stretch), stretch / scale
-    turn = [[np.cos(angle) * tall, np.sin(angle) * tall], [-np.sin(angle) * wide, np.cos(angle) * wide]]
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = [[cos * tall, sin * tall], [-sin * wide, cos * wide]]
     grid = np.indices((canvas, canvas), dtype="float32").reshape(2, -1) - (canvas - 1) / 2
     places = np.moveaxis(np.array(turn, "float32"), 2, 0) @ grid + (m + 1) / 2
     places = np.clip(places, 0, m + 1)  # in an image with a frame of zeros
@@ -130,7 +131,7 @@ def paint(square, ink, colour):
     square[:] = square + ink[:, :, None] * (255 * colour - square)
 
 
-def draw_scenes(n, images, labels, views, rng, size=64, fewest=1, most=5):
+def draw_scenes(n, images, labels, views, rng, size=64, fewest=1, most=5, uses=1):
     """Draw scenes of one to five digits on photographs.
 
     Args:
@@ -141,6 +142,7 @@ def draw_scenes(n, images, labels, views, rng, size=64, fewest=1, most=5):
         rng: `numpy.random.Generator`; the same generator draws the same scenes.
         size: int, side of a scene [pixels].
         fewest, most: ints, digits a scene; one that finds no free place is left out.
+        uses: float, how often a warped digit is painted on average; 1 draws the most variety.
 
     Returns:
         scenes: uint8 array of shape `(n, size, size, 3)`.
@@ -154,16 +156,16 @@ def draw_scenes(n, images, labels, views, rng, size=64, fewest=1, most=5):
         raise ValueError(f"draw_scenes: every side of a view must have at least {size} pixels")
     scenes, count = draw_backgrounds(n, views, rng, size), rng.integers(fewest, most + 1, n)
     boxes, classes = np.zeros((n, most, 4), "float32"), np.full((n, most), -1, "int64")
+    chosen = rng.integers(len(images), size=int(np.ceil(count.sum() / uses)))
+    ink = render_digits(images[chosen], rng)
+    tight = ink_boxes(ink)
     for slot in range(most):
         who = np.flatnonzero(count > slot)
-        chosen = rng.integers(len(images), size=len(who))
-        ink = render_digits(images[chosen], rng)
-        tight = ink_boxes(ink)
-        places, fits = find_places(tight[:, 2:] - tight[:, :2], boxes[who], rng, size)
-        colours = rng.random((len(who), 3))
-        for k in np.flatnonzero(fits):
-            (x0, y0, x1, y1), (u0, v0, u1, v1) = places[k], tight[k]
-            paint(scenes[who[k], y0:y1, x0:x1], ink[k, v0:v1, u0:u1], colours[k])
+        d = rng.integers(len(chosen), size=len(who))
+        places, fits = find_places(tight[d, 2:] - tight[d, :2], boxes[who], rng, size)
+        for i, k, (x0, y0, x1, y1) in zip(who[fits], d[fits], places[fits], strict=True):
+            u0, v0, u1, v1 = tight[k]
+            paint(scenes[i, y0:y1, x0:x1], ink[k, v0:v1, u0:u1], rng.random(3))
         boxes[who[fits], slot] = places[fits]
-        classes[who[fits], slot] = labels[chosen[fits]]
+        classes[who[fits], slot] = labels[chosen[d[fits]]]
     return scenes, boxes, classes

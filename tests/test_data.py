@@ -575,7 +575,9 @@ def blood_archive(annotations):
             f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"
             for kind, x0, y0, x1, y1 in objects
         )
-        members.append((f"top/Annotations/{name}.xml", f"<annotation>{cells}</annotation>".encode()))
+        members.append(
+            (f"top/Annotations/{name}.xml", f"<annotation>{cells}</annotation>".encode())
+        )
         members.append((f"top/JPEGImages/{name}.jpg", buffer.getvalue()))
     return archive(members)
 
