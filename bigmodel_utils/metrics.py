@@ -76,8 +76,8 @@ def coco_average_precision(boxes, classes, detections, n_classes):
     Returns:
         dict of `"AP"` (mean over IoU thresholds 0.50, 0.55, ..., 0.95 and over classes),
         `"AP50"`, `"AP75"` (floats), and `"precision"`, float64 array of shape
-        `(10, 101, n_classes)`: interpolated precision by threshold, by recall 0, 0.01, ..., 1 and by
-        class. A class without a true object is left out of the means (its precision is -1).
+        `(10, 101, n_classes)`: interpolated precision by threshold, by recall 0, 0.01, ..., 1 and
+        by class. A class without a true object is left out of the means (its precision is -1).
 
     Raises:
         ValueError: if the lists differ in length, or no true object is given.
