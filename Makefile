@@ -3,11 +3,16 @@ PYTHON ?= python3
 BACKEND ?= tensorflow
 URL ?=
 TESTS ?=
+JOBS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
 export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# PyTorch's threads of two notebooks side by side would spend their time waiting for each other.
+ifeq ($(BACKEND),torch)
+export OMP_NUM_THREADS ?= 1
+endif
 
 ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)
@@ -35,8 +40,15 @@ book: $(STAMP)
 site: $(STAMP)
 	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
 
+# Notebooks and unit tests side by side, one file a process; then the site, which shows the notebooks
+# that have just run.
 test: $(STAMP)
+ifeq ($(TESTS),)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --ignore tests/test_site.py
+	$(BIN)/python -m pytest tests/test_site.py
+else
 	$(BIN)/python -m pytest $(TESTS)
+endif
 
 test-install: $(STAMP)
 	$(BIN)/python -m pytest tests/install

@@ -1,6 +1,7 @@
 """Order of the whole run, and the notebooks that nbval has executed."""
 
 import os
+import re
 from pathlib import Path
 
 import nbformat
@@ -43,6 +44,9 @@ def pytest_runtest_teardown(item, nextitem):
     said = [out.text for i in cells for out in i.test_outputs or [] if out.get("name") == "stderr"]
     warned = [text for text in said if "Warning" in text]
     assert not warned, f"{item.path.name} warns its readers:\n" + "\n".join(warned)
+    shown = [str(out.get("data", {})) for i in cells for out in i.test_outputs or []]
+    addresses = [text for text in shown if re.search(r" at 0x[0-9a-f]+>", text)]
+    assert not addresses, f"{item.path.name} shows an object's address:\n" + "\n".join(addresses)
     if len(cells) == len(code) and all(getattr(i, "passed", False) for i in cells):
         for count, i in enumerate(cells, start=1):
             i.cell.outputs, i.cell.execution_count = i.test_outputs or [], count
