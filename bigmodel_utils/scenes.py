@@ -26,7 +26,7 @@ def photograph_views(photographs, factors=(1, 2, 3, 4)):
 
 
 def draw_backgrounds(n, views, rng, size):
-    """Cut `n` squares out of random views at random places, half of them mirrored.
+    """Cut `n` squares out of random views at random places, each axis mirrored half of the time.
 
     Returns:
         uint8 array of shape `(n, size, size, 3)`.
