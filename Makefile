@@ -35,7 +35,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 book: $(STAMP)
-	$(BIN)/python tools/build_book.py
+	$(BIN)/python tools/build_book.py --jobs $(JOBS)
 
 site: $(STAMP)
 	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
