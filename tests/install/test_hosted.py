@@ -23,7 +23,7 @@ import nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 del notebook.cells[int(sys.argv[2]) or len(notebook.cells):]
 resources = {"metadata": {"path": "."}}
-nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
+nbclient.NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources).execute()
 """
 WHERE = "import bigmodel_utils; print(bigmodel_utils.__file__)"
 
