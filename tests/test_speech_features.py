@@ -46,7 +46,8 @@ def assert_near(ours, librosas):
     ours, librosas = np.asarray(ours), np.asarray(librosas)
     assert ours.shape == librosas.shape
     assert np.linalg.norm(ours - librosas) <= BOUND * np.linalg.norm(librosas)
-    assert (np.linalg.norm(ours - librosas, axis=1) <= BOUND * np.linalg.norm(librosas, axis=1)).all()
+    gaps = np.linalg.norm(ours - librosas, axis=1)
+    assert (gaps <= BOUND * np.linalg.norm(librosas, axis=1)).all()
 
 
 def of_librosa(sizes):
