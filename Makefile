@@ -35,7 +35,7 @@ $(STAMP): requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 book: $(STAMP)
-	$(BIN)/python tools/build_book.py
+	$(BIN)/python tools/build_book.py --jobs $(JOBS)
 
 site: $(STAMP)
 	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
@@ -51,7 +51,7 @@ else
 endif
 
 test-install: $(STAMP)
-	$(BIN)/python -m pytest tests/install
+	JOBS=$(JOBS) $(BIN)/python -m pytest tests/install
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab --notebook-dir=. chapters

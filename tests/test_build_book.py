@@ -27,13 +27,13 @@ def tree(tmp_path):
     return tmp_path
 
 
-def write_page(tree, statement, title="# Page"):
+def write_page(tree, statement, title="# Page", name="page"):
     cells = [
         nbformat.v4.new_markdown_cell(title, id="title"),
         nbformat.v4.new_code_cell(f"import pathlib\n{statement};", id="run"),
     ]
     spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), tree / "page.ipynb")
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), tree / f"{name}.ipynb")
 
 
 def runs(tree):
@@ -89,6 +89,39 @@ def test_a_build_runs_what_changed_and_only_that(tree):
     (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n")
     build_book.build(tree, tree)
     assert runs(tree) == 2, "the helper changed, and the page did not run again"
+
+
+def add_chapters(tree, **statements):
+    (tree / "chapters").mkdir()
+    for name, statement in statements.items():
+        write_page(tree, statement, name=f"chapters/{name}")
+    listed = "".join(f"\n  - file: chapters/{name}" for name in statements)
+    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\nchapters:{listed}\n")
+
+
+def test_chapters_run_side_by_side_and_once(tree):
+    """Each waits for the other's file: one after the other, the first would wait in vain."""
+    meet = (
+        "import time\npathlib.Path('{own}.txt').open('a').write('run\\n')\n"
+        "end = time.time() + 40\n"
+        "while not pathlib.Path('{other}.txt').exists():\n"
+        "    assert time.time() < end; time.sleep(0.1)\n"
+        "print('met')"
+    )
+    add_chapters(tree, a=meet.format(own="a", other="b"), b=meet.format(own="b", other="a"))
+    site = build_book.build(tree, tree, jobs=2)
+    for name in ("a", "b"):
+        assert "met" in (site / "chapters" / f"{name}.html").read_text(encoding="utf-8")
+        assert (tree / "chapters" / f"{name}.txt").read_text() == "run\n"
+
+
+def test_a_failing_chapter_names_itself_and_loses_no_other(tree):
+    good = "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')"
+    add_chapters(tree, good=good, bad="raise RuntimeError('the cell failed')")
+    for _ in range(2):
+        with pytest.raises(SystemExit, match=r"(?s)not built.*bad.ipynb.*the cell failed"):
+            build_book.build(tree, tree)
+    assert runs(tree) == 1, "the good chapter ran again"
 
 
 def test_a_failing_cell_fails_the_build(tree, capfd):

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from site_tools import (
+    SETTLE,
     WIDE,
     Links,
     Visit,
@@ -134,6 +135,21 @@ def test_figures_stand_on_a_light_card(visit, name, mode):
 @every_mode
 def test_a_phone_needs_no_sideways_scroll(visit, name, mode):
     assert visit(name, mode).overflow == []
+
+
+WIDE_EQUATIONS = """() => [...document.querySelectorAll("div.math mjx-container")]
+  .filter((box) => box.scrollWidth > box.clientWidth + 2)
+  .map((box) => box.closest("div.math").textContent.slice(0, 80))"""
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_equations_fit_their_column_on_a_laptop(browser, address, name):
+    """At 1280 pixels both sidebars are open and the column is at its narrowest but for a phone."""
+    with reading(browser, address, "light", (1280, 800)) as page:
+        page.goto(f"{address}/{name}.html", wait_until="load")
+        page.evaluate(SETTLE)
+        assert page.locator("div.math mjx-container").count() >= 3
+        assert page.evaluate(WIDE_EQUATIONS) == []
 
 
 @every_page

@@ -2,7 +2,8 @@
 
 jupyter-cache runs a notebook again when its cells change, and only then. The numbers on a page also
 depend on the helper package, the installed versions, the profile, the seed and the backend, so each
-combination of those gets a cache of its own, named by a digest of them all.
+combination of those gets a cache of its own, named by a digest of them all. Sphinx would run one
+notebook after the other; here they run side by side, before Sphinx finds them in the cache.
 """
 
 import argparse
@@ -14,10 +15,14 @@ import platform
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
 import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHES_KEPT = 6
@@ -94,6 +99,42 @@ def copy_sources(root, target, notebooks):
         nbformat.write(notebook, target / "chapters" / path.name)
 
 
+def execute_changed(root, cache, timeout, jobs):
+    """Run the chapters that are not in the cache, several at a time, and put them there.
+
+    Args:
+        root: Path of the repository.
+        cache: Path of the folder for executed notebooks.
+        timeout: int, seconds that a cell may take.
+        jobs: int, number of notebooks that run at the same time.
+
+    Raises:
+        SystemExit: if a cell fails, with the traceback of every chapter that failed. Those that
+            passed are kept.
+    """
+    store, waiting, failed = get_cache(cache), {}, []
+    with ThreadPoolExecutor(jobs) as pool:
+        for path in sorted((root / "chapters").glob("*.ipynb")):
+            notebook = nbformat.read(path, as_version=4)
+            try:
+                store.match_cache_notebook(notebook)
+            except KeyError:
+                folder = str(path.parent)
+                run = pool.submit(single_nb_execution, notebook, folder, timeout, False)
+                waiting[run] = path, notebook
+        for run in as_completed(waiting):
+            (path, notebook), result = waiting[run], run.result()
+            if result.err is not None:
+                failed.append(f"{path.name}:\n{result.exc_string}")
+                continue
+            data = {"execution_seconds": result.time}
+            bundle = CacheBundleIn(notebook, str(path), data=data)
+            store.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+            print(f"{path.name} ran in {result.time:.0f} s", flush=True)
+    if failed:
+        raise SystemExit("The book was not built. " + "\n".join(failed))
+
+
 def blank_card():
     """Draw the card that stands for a figure not drawn yet; return it as base64 text of a PNG."""
     from matplotlib.figure import Figure
@@ -105,7 +146,7 @@ def blank_card():
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def build(root, output, execute="cache", notebooks=None, builder="html"):
+def build(root, output, execute="cache", notebooks=None, builder="html", jobs=2):
     """Build the website.
 
     Args:
@@ -115,6 +156,7 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
         notebooks: Path of a folder of executed notebooks to show instead of `chapters/`, if
             nothing is to be executed; or None.
         builder: str, `"html"` or `"linkcheck"`.
+        jobs: int, number of notebooks that run at the same time.
 
     Returns:
         Path of the folder with what was built.
@@ -130,12 +172,14 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
         shutil.rmtree(source, ignore_errors=True)
         copy_sources(root, source, notebooks or root / "chapters")
     cache = state / "executed" / environment_digest(root, os.environ)
+    config = state / "_config.yml"
+    settings = configuration(root, execute, cache)
     if execute == "cache":
         cache.mkdir(parents=True, exist_ok=True)
         os.utime(cache)
         prune(cache.parent, CACHES_KEPT)
-    config = state / "_config.yml"
-    text = yaml.safe_dump(configuration(root, execute, cache), allow_unicode=True, sort_keys=False)
+        execute_changed(root, cache, settings["execute"]["timeout"], jobs)
+    text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
     if not config.exists() or config.read_text(encoding="utf-8") != text:
         config.write_text(text, encoding="utf-8")
     command = [
@@ -156,7 +200,7 @@ def build(root, output, execute="cache", notebooks=None, builder="html"):
     ]
     # The book's own Sphinx extension and the helper package are found from the root.
     search = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environ = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ, "PYTHONPATH": os.pathsep.join(search)}
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
     finished = subprocess.run(command, cwd=source, env=environ, check=False)
     if finished.returncode:
         raise SystemExit(f"The book was not built: exit code {finished.returncode}, see above.")
@@ -170,9 +214,11 @@ def main():
     parser.add_argument("--output", type=Path, default=None, help="folder for _build")
     parser.add_argument("--notebooks", type=Path, default=None, help="executed notebooks to show")
     parser.add_argument("--builder", choices=["html", "linkcheck"], default="html")
+    parser.add_argument("--jobs", type=int, default=2, help="notebooks that run side by side")
     options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     output = options.output or ROOT
-    site = build(ROOT, output, options.execute, options.notebooks, options.builder)
+    site = build(ROOT, output, options.execute, options.notebooks, options.builder, options.jobs)
     if options.builder == "html":
         print(f"\nThe book is ready. Open it in a browser: {(site / 'index.html').as_uri()}")
 

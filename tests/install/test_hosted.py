@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ import nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 del notebook.cells[int(sys.argv[2]) or len(notebook.cells):]
 resources = {"metadata": {"path": "."}}
-nbclient.NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
+nbclient.NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources).execute()
 """
 WHERE = "import bigmodel_utils; print(bigmodel_utils.__file__)"
 
@@ -137,9 +138,23 @@ def hosted(wheel, tmp_path_factory):
     shutil.rmtree(environment.folder)  # two gigabytes
 
 
+@pytest.fixture(scope="module")
+def runs(hosted, tmp_path_factory):
+    """Every chapter's run, as a future; as many at once as `make test` has processes."""
+    with ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
+        yield {
+            chapter: pool.submit(
+                hosted.run,
+                *(hosted.python, "-c", RUN_NOTEBOOK, chapter, 0),
+                cwd=tmp_path_factory.mktemp(chapter.stem),
+            )
+            for chapter in CHAPTERS
+        }
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapter_runs_from_an_empty_folder(hosted, chapter, tmp_path):
-    hosted.run(hosted.python, "-c", RUN_NOTEBOOK, chapter, 0, cwd=tmp_path)
+def test_a_chapter_runs_from_an_empty_folder(runs, chapter):
+    runs[chapter].result()
 
 
 def test_nothing_of_the_working_tree_is_seen(hosted, tmp_path):
