@@ -22,8 +22,8 @@ import sys
 import nbclient, nbformat
 notebook = nbformat.read(sys.argv[1], as_version=4)
 del notebook.cells[int(sys.argv[2]) or len(notebook.cells):]
-resources = {"metadata": {"path": "."}}
-nbclient.NotebookClient(notebook, timeout=1800, kernel_name="python3", resources=resources).execute()
+settings = {"timeout": 1800, "kernel_name": "python3", "resources": {"metadata": {"path": "."}}}
+nbclient.NotebookClient(notebook, **settings).execute()
 """
 WHERE = "import bigmodel_utils; print(bigmodel_utils.__file__)"
 
