@@ -51,14 +51,18 @@ def train_two_stage(taught, sizes, material, seed):
     keras.utils.set_random_seed(seed)
     rcnn = taught.build_rcnn(*sizes["widths"])
     times = [taught.train_rcnn(rcnn, *known, proposals, np.random.default_rng(seed))]
+
+    def head():
+        return taught.build_head(sizes["widths"][0])
+
     keras.utils.set_random_seed(seed)
-    fast = taught.FastRCNN(taught.build_trunk(*sizes["widths"]), taught.build_head())
+    fast = taught.FastRCNN(taught.build_trunk(*sizes["widths"]), head())
     rng = np.random.default_rng(seed)
     times += [taught.train_fast(fast, *known, proposals, sizes["epochs"], rng)]
     keras.utils.set_random_seed(seed)
     trunk = taught.build_proposing_trunk(*sizes["widths"])
     anchors = taught.make_anchors(taught.ANCHOR_SHAPES)
-    faster = taught.FasterRCNN(trunk, taught.build_head(), anchors)
+    faster = taught.FasterRCNN(trunk, head(), anchors)
     times += [taught.train_faster(faster, sizes["thousands"], material, seed)[:2]]
     looks = (
         lambda s, p: taught.rcnn_look(rcnn, s, p),
