@@ -3,9 +3,9 @@
 R-CNN, Fast R-CNN and Faster R-CNN of the chapter `two-stage-detection`, and the grid detector and
 the default boxes of `one-stage-detection`, are trained on scenes of the same digits and photographs
 and judged by the same held-out scenes. The functions and the sizes of the `quick` profile are the
-chapters' own, read out of their notebooks. Times a scene are medians of runs in turns; suppression,
-the same for all five, is left out. The target for speed is Faster R-CNN's training: at most 180
-seconds, the drawing of scenes included, on two cores that do nothing else.
+chapters' own, read out of their notebooks. Processor times a scene are medians of runs in turns;
+suppression, the same for all five, is left out. The target for speed is Faster R-CNN's training:
+at most 180 seconds, the drawing of scenes included, on two cores that do nothing else.
 
     python benchmarks/two_stage_detection.py --seed 0
     python benchmarks/two_stage_detection.py --quick    (a thousand scenes: a smoke test)
