@@ -19,6 +19,7 @@ import chapter  # noqa: E402  (found through the line above)
         ("convolutional_networks", "convolutional-networks", "NEEDED"),
         ("one_stage_detection", "one-stage-detection", "NEEDED"),
         ("seq2seq", "seq2seq", "NEEDED"),
+        ("two_stage_detection", "two-stage-detection", "NEEDED"),
         ("speech_features", "speech-features", "NEEDED"),
         ("word_embeddings", "word-embeddings", "NAMES"),
     ],
