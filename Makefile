@@ -51,7 +51,7 @@ else
 endif
 
 test-install: $(STAMP)
-	JOBS=$(JOBS) $(BIN)/python -m pytest tests/install
+	$(BIN)/python -m pytest tests/install
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab --notebook-dir=. chapters
