@@ -7,6 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools import order
+
 ROOT = Path(__file__).parent
 # nbval runs every chapter; what it saw is kept here, so that the site tests can look at pages with
 # their real figures without running the chapters a second time.
@@ -19,8 +21,14 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Run the site tests last: they show the notebooks that the run before them executed."""
-    items.sort(key=lambda item: item.path.name == "test_site.py")
+    """Run notebooks, then unit tests, then the site tests: they show the executed notebooks."""
+
+    def place(item):
+        if item.path.suffix == ".ipynb":
+            return order.place(item.path)
+        return len(order.LONGEST_FIRST) + (item.path.name == "test_site.py")
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(hookwrapper=True)

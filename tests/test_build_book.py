@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import build_book
+from tools import build_book, order
 
 ROOT = Path(__file__).parent.parent
 
@@ -157,3 +157,9 @@ def test_notebooks_that_are_shown_keep_their_outputs_and_gain_cards_for_missing_
     assert copied[1].outputs[0].data["image/png"].startswith("iVBOR")
     assert copied[2].outputs == []
     assert (tmp_path / "source" / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()
+
+
+def test_every_chapter_has_its_place_in_the_order():
+    names = {path.stem for path in (ROOT / "chapters").glob("*.ipynb")}
+    assert names <= set(order.LONGEST_FIRST)
+    assert order.place(Path("chapters/new.ipynb")) < order.place(Path("chapters/seq2seq.ipynb"))

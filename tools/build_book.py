@@ -25,6 +25,10 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tools.order import place  # noqa: E402  (found through the line above)
+
 CACHES_KEPT = 6
 
 
@@ -114,7 +118,7 @@ def execute_changed(root, cache, timeout, jobs):
     """
     store, waiting, failed = get_cache(cache), {}, []
     with ThreadPoolExecutor(jobs) as pool:
-        for path in sorted((root / "chapters").glob("*.ipynb")):
+        for path in sorted((root / "chapters").glob("*.ipynb"), key=place):
             notebook = nbformat.read(path, as_version=4)
             try:
                 store.match_cache_notebook(notebook)
