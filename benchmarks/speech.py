@@ -31,8 +31,8 @@ import bigmodel_utils as bmu
 from chapter import CHAPTERS, definitions
 
 NEEDED = """FLOOR PENALTIES REACH SILENCE STATES acoustic align all_emissions build by_digit connect
-cut_pieces fit log_priors logits one_word part record_silence scale scaled_likelihoods staying
-total_likelihoods train_hmm validation_part whole_words windows with_slopes""".split()
+cut_pieces fit framed_pieces log_priors logits one_word part scale scaled_likelihoods staying
+total_likelihoods train_hmm train_words validation_part whole_words windows with_slopes""".split()
 OF_THE_OTHER = "classifier normaliser pad train".split()
 WIDTH, EPOCHS, UTTERANCES, MIXTURES = 256, 6, 1000, 4  # the chapter's quick profile
 
@@ -128,18 +128,15 @@ def run_hybrid(taught, data, seed, quick):
     slopes = taught.scale(np.concatenate([taught.with_slopes(c) for c in data["train"][0]]))
     said = taught.connect(*data["train"], 100 if quick else UTTERANCES, rng)
     features = [taught.acoustic(c, slopes) for c in said.mfccs]
-    alone = [taught.acoustic(c, slopes) for c in data["train"][0]]
-    pieces = [*taught.by_digit(alone, data["train"][1]), taught.record_silence(100, slopes, rng)]
-    for rounds in (2, 2, 0) if quick else (12, 8, 0):
-        if rounds:
-            sizes = [states] * 10 + [1]
-            *models, silence = [
-                taught.train_hmm(own, size, mixtures, rng, taught.FLOOR, rounds)
-                for own, size in zip(pieces, sizes, strict=True)
-            ]
-            stay = taught.staying(models, silence)
+    pieces = taught.framed_pieces(*data["train"][:2], slopes, rng)
+    for _ in range(2):
+        rounds = 2 if quick else 8
+        models, silence = taught.train_words(pieces, states, mixtures, rng, taught.FLOOR, rounds)
+        stay = taught.staying(models, silence)
         tables = [taught.all_emissions(models, silence, x) for x in features]
-        paths = [taught.align(t, w, stay, states)[0] for t, w in zip(tables, said.digits)]  # noqa: B905
+        paths = [
+            taught.align(t, w, stay, states)[0] for t, w in zip(tables, said.digits, strict=True)
+        ]
         pieces = taught.cut_pieces(paths, features, states)
     x = np.concatenate([taught.windows(c, static, taught.REACH) for c in said.mfccs])
     for _ in range(2):
@@ -148,7 +145,9 @@ def run_hybrid(taught, data, seed, quick):
         net = taught.build(x.shape[1], WIDTH, taught.SILENCE + 1, 0.3)
         taught.fit(net, x, labels, epochs, 256)
         tables = taught.scaled_likelihoods(net, static, said.mfccs, prior, taught.REACH)
-        paths = [taught.align(t, w, stay, states)[0] for t, w in zip(tables, said.digits)]  # noqa: B905
+        paths = [
+            taught.align(t, w, stay, states)[0] for t, w in zip(tables, said.digits, strict=True)
+        ]
     answers = {}
     for name in ("validation", "test"):
         tables = taught.scaled_likelihoods(net, static, data[name][0], prior, taught.REACH)
