@@ -10,6 +10,7 @@ nothing is ever unpickled.
 
 import csv
 import hashlib
+import importlib.resources
 import io
 import os
 import re
@@ -700,26 +701,32 @@ def load_spoken_letters():
     return {name: samples for name, (samples, _) in sounds.items()}
 
 
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+
+
 class SpokenDigits(NamedTuple):
-    """What `load_spoken_digits` returns; all three have one entry a recording."""
+    """What `load_spoken_digits` returns; all four have one entry a recording."""
 
     mfccs: list[np.ndarray]
     labels: np.ndarray
     held_out: np.ndarray
+    speakers: list[str]
 
 
 def load_spoken_digits():
     """Load 13 mel-frequency cepstral coefficients a frame of 3,000 spoken digits, 300 a class.
 
     A frame is 25 ms after the one before it. Every fifth recording of a class, in the order of
-    the file (a shuffled one), is held out. The file does not name its six speakers: each of
-    them is heard on both sides.
+    the file (a shuffled one), is held out; each of the six speakers is heard on both sides.
+    The file does not name them. Their names come with this package, one number a recording in
+    `spoken_digit_speakers.txt`, found by comparing all coefficients with those of the waveforms.
 
     Returns:
         `SpokenDigits` with
         mfccs: list of float32 arrays of shape `(frames, 13)`, 6 to 92 frames.
         labels: int64 array, 0 to 9.
         held_out: bool array, True where a recording is not to be trained on (600).
+        speakers: list of six different names.
 
     Raises:
         DataUnavailable: if the data are neither here nor to be downloaded.
@@ -733,7 +740,9 @@ def load_spoken_digits():
     held_out = np.zeros(len(labels), dtype=bool)
     for digit in range(10):
         held_out[np.flatnonzero(labels == digit)[4::5]] = True
-    return SpokenDigits(mfccs, labels.astype(np.int64), held_out)
+    table = importlib.resources.files("bigmodel_utils").joinpath("spoken_digit_speakers.txt")
+    speakers = [SPEAKERS[int(number)] for number in table.read_text().replace("\n", "")]
+    return SpokenDigits(mfccs, labels.astype(np.int64), held_out, speakers)
 
 
 class DigitWaveforms(NamedTuple):

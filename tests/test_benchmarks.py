@@ -21,6 +21,7 @@ import chapter  # noqa: E402  (found through the line above)
         ("seq2seq", "seq2seq", "NEEDED"),
         ("two_stage_detection", "two-stage-detection", "NEEDED"),
         ("speech_features", "speech-features", "NEEDED"),
+        ("speech", "speech-dnn", "NEEDED"),
         ("word_embeddings", "word-embeddings", "NAMES"),
     ],
 )
