@@ -7,7 +7,7 @@ does not define it, a line says so. The yardsticks are
 
 * the CNN of TensorFlow's tutorial "Simple audio recognition" (Apache licence; layers and Adam as
   published): an image of 32 by 32, here of the MFCCs, two convolutions, dropout. It trains whole
-  epochs as long as all of ours took in CPU time, and the weights of its best validation epoch count;
+  epochs as long as all of ours took in CPU time; the weights of its best validation epoch count;
 * the chapter's GMM-HMM, 1, 2, 4 or 8 Gaussians a state, the best on validation; its Baum-Welch is
   checked against hmmlearn in the chapter, and trains a score of times faster.
 
