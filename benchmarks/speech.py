@@ -7,7 +7,7 @@ does not define it, a line says so. The yardsticks are
 
 * the CNN of TensorFlow's tutorial "Simple audio recognition" (Apache licence; layers and Adam as
   published): an image of 32 by 32, here of the MFCCs, two convolutions, dropout. It trains whole
-  epochs as long as ours took in CPU time, and the weights of its best validation epoch count;
+  epochs as long as all of ours took in CPU time; the weights of its best validation epoch count;
 * the chapter's GMM-HMM, 1, 2, 4 or 8 Gaussians a state, the best on validation; its Baum-Welch is
   checked against hmmlearn in the chapter, and trains a score of times faster.
 
@@ -211,7 +211,8 @@ def main():
     with threadpool_limits(1):
         rows = {name: measure(name, run, data, seed) for name, run in ours.items()}
         best = min(rows, key=lambda name: rows[name]["validation"])
-        budget = rows[best]["cpu_s"]
+        # ours were chosen among all of them, so the CNN has the time of all of them
+        budget = sum(row["cpu_s"] for row in rows.values())
         rivals = {
             "simple audio CNN": lambda: run_cnn(data, budget, quick),
             "GMM-HMM": lambda: run_gmm(taught, data, seed, quick),
