@@ -45,7 +45,7 @@ site: $(STAMP)
 test: $(STAMP)
 ifeq ($(TESTS),)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/test_site.py
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/test_site.py
+	$(BIN)/python -m pytest tests/test_site.py
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif

@@ -5,7 +5,6 @@ here from the notebooks that this test run has executed; a chapter that it has n
 sample outputs in place of the real ones.
 """
 
-import fcntl
 import os
 import re
 import shutil
@@ -41,25 +40,18 @@ MODES = ["light", "dark"]
 
 
 @pytest.fixture(scope="session")
-def built_site(tmp_path_factory, shown_notebooks, worker_id):
+def built_site(tmp_path_factory, shown_notebooks):
     given = os.environ.get("BIGMODEL_SITE")
     if given:
         site = Path(given).resolve()
         assert (site / "index.html").is_file(), f"BIGMODEL_SITE={given} holds no website"
         return site
-    # The workers of pytest-xdist share the folder above their own: one builds, the others wait.
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "site"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
-            notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
-            command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
-            command += ["--output", folder / "book", "--notebooks", notebooks]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            assert done.returncode == 0, f"the book was not built:\n{done.stdout}\n{done.stderr}"
-            (folder / "built").touch()
+    folder = tmp_path_factory.mktemp("site")
+    notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
+    command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
+    command += ["--output", folder / "book", "--notebooks", notebooks]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
     [index] = (folder / "book").rglob("html/index.html")
     return index.parent
 
@@ -94,13 +86,7 @@ def visit(browser, address):
     return once
 
 
-def one_worker_a_page(names):
-    """Parameters that keep a page's tests together: `visit` reads a page once in each process."""
-    return [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names]
-
-
-every_page = pytest.mark.parametrize("name", one_worker_a_page(PAGES))
-every_chapter = pytest.mark.parametrize("name", one_worker_a_page(CHAPTERS))
+every_page = pytest.mark.parametrize("name", PAGES)
 every_mode = pytest.mark.parametrize("mode", MODES)
 
 
@@ -133,7 +119,7 @@ def test_text_and_code_are_readable(visit, name, mode):
         assert contrast["counts"]["code"] > 100, "a chapter without code?"
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 @every_mode
 def test_figures_stand_on_a_light_card(visit, name, mode):
     cards = visit(name, mode).contrast["cards"]
@@ -156,7 +142,7 @@ WIDE_EQUATIONS = """() => [...document.querySelectorAll("div.math mjx-container"
   .map((box) => box.closest("div.math").textContent.slice(0, 80))"""
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_equations_fit_their_column_on_a_laptop(browser, address, name):
     """At 1280 pixels both sidebars are open and the column is at its narrowest but for a phone."""
     with reading(browser, address, "light", (1280, 800)) as page:
@@ -217,7 +203,7 @@ def test_the_mode_can_be_changed_and_is_kept(browser, address):
         assert page.evaluate(shown) != light
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_offers_its_notebook(built_site, name):
     targets = Links(built_site / f"{name}.html").targets
     owner = CONFIG["repository"]["url"].removeprefix("https://github.com/")
@@ -231,7 +217,7 @@ def test_a_chapter_offers_its_notebook(built_site, name):
     assert f"{binder}/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in landing
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_code_can_be_copied_and_made_live(browser, address, name):
     with reading(browser, address, "light", WIDE) as page:
         page.goto(f"{address}/{name}.html")
@@ -244,7 +230,7 @@ def test_code_can_be_copied_and_made_live(browser, address, name):
         assert button.get_attribute("aria-label") or button.inner_text()
 
 
-@every_chapter
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_equations_carry_the_numbers_they_are_called_by(built_site, name):
     html = (built_site / f"{name}.html").read_text(encoding="utf-8")
     called = re.findall(r'href="#(equation-[^"]+)">([^<]*)</a>', html)
