@@ -1,7 +1,7 @@
 """Speech: coefficients from sound, and utterances of connected digits, as the chapters define them.
 
-The functions up to `mfcc` stand in the chapter speech-features line by line; `quiet` and
-`connect` in speech-dnn.
+The functions up to `validation_part` stand in the chapter speech-features line by line; `part`,
+`quiet` and `connect` in speech-dnn.
 """
 
 from typing import NamedTuple
@@ -79,6 +79,24 @@ def mfcc(x, rate, size, hop, filters, kept):
     return log_mel(power, mel_filters(filters, size, rate)) @ dct_matrix(kept, filters).T
 
 
+def deltas(c, reach=2):
+    """Slopes in time, eq-speech-features-delta, of coefficients c (frames, kept)."""
+    count, tau = len(c), np.arange(1, reach + 1)
+    padded = np.pad(c, ((reach, reach), (0, 0)), mode="edge")
+    later = [padded[reach + k : reach + k + count] for k in tau]
+    earlier = [padded[reach - k : reach - k + count] for k in tau]
+    differences = np.array(later) - np.array(earlier)
+    return np.einsum("k,ktc->tc", tau, differences) / (2 * (tau**2).sum())
+
+
+def validation_part(labels, held_out):
+    """Every fifth recording of a digit among those that are not held out."""
+    chosen = np.zeros(len(labels), dtype=bool)
+    for digit in np.unique(labels):
+        chosen[np.flatnonzero((labels == digit) & ~held_out)[4::5]] = True
+    return chosen
+
+
 class Utterances(NamedTuple):
     """What `connect` returns; all four have one entry an utterance."""
 
@@ -86,6 +104,13 @@ class Utterances(NamedTuple):
     digits: list[list[int]]
     spans: list[list[tuple[int, int]]]
     speakers: list[str]
+
+
+def part(spoken, mask):
+    """MFCCs, labels and speakers of the recordings of a mask."""
+    rows = np.flatnonzero(mask)
+    voices = [spoken.speakers[i] for i in rows]
+    return [spoken.mfccs[i] for i in rows], spoken.labels[rows], voices
 
 
 def quiet(frames, level, rng):
