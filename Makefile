@@ -9,10 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
-# PyTorch's threads of two notebooks side by side would spend their time waiting for each other.
-ifeq ($(BACKEND),torch)
-export OMP_NUM_THREADS ?= 1
-endif
 
 ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)

@@ -16,8 +16,10 @@ TESTED = ROOT / "_build" / "tested"
 
 
 def pytest_configure(config):
-    """Keep the log noise of the backends out of the notebooks' outputs."""
+    """Keep the log noise of the backends out of the notebooks' outputs; share the cores."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    order.share_cores(os.environ, processes, os.cpu_count())
 
 
 def pytest_collection_modifyitems(items):

@@ -27,7 +27,7 @@ from jupyter_cache.executors.utils import single_nb_execution
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.order import place  # noqa: E402  (found through the line above)
+from tools.order import place, share_cores  # noqa: E402  (found through the line above)
 
 CACHES_KEPT = 6
 
@@ -221,6 +221,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2, help="notebooks that run side by side")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    share_cores(os.environ, options.jobs, os.cpu_count())
     output = options.output or ROOT
     site = build(ROOT, output, options.execute, options.notebooks, options.builder, options.jobs)
     if options.builder == "html":
