@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 from axe_playwright_python.sync_playwright import Axe
 
-WIDE, PHONE = (1400, 900), (390, 844)
+# On the laptop both sidebars are open: the column is at its narrowest but for the phone's.
+WIDE, LAPTOP, PHONE = (1400, 900), (1280, 800), (390, 844)
 FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
@@ -127,10 +128,13 @@ CONTRAST = r"""() => {
 }"""
 
 # axe-core takes minutes for a chapter's thousands of code tokens and pieces of formulas. The drawn
-# formulas are hidden from screen readers, which get MathML, and CONTRAST looks at every token; so
-# for axe-core a formula becomes one box of its size, and a listing one text.
+# formulas are hidden from screen readers, which get MathML, for whose inside axe-core has no rule,
+# and CONTRAST looks at every token; so for axe-core a formula becomes one box of its size, its
+# MathML one element, and a listing one text.
 SIMPLIFY = """() => {
   for (const listing of document.querySelectorAll("pre")) listing.textContent = listing.textContent;
+  for (const spoken of document.querySelectorAll("mjx-assistive-mml math"))
+    spoken.replaceChildren();
   const drawn = [...document.querySelectorAll("mjx-math[aria-hidden=true]")];
   const sizes = drawn.map((formula) => formula.getBoundingClientRect());
   drawn.forEach((formula, i) => {
@@ -138,6 +142,26 @@ SIMPLIFY = """() => {
     Object.assign(formula.style, { display: "inline-block",
       width: `${sizes[i].width}px`, height: `${sizes[i].height}px` });
   });
+}"""
+
+# What a reader can do with the code: copy each cell, and start it on Binder.
+CODE = """() => {
+  const start = document.querySelectorAll("[onclick='initThebeSBT()']");
+  return {
+    cells: document.querySelectorAll("div.cell_input div.highlight").length,
+    copies: document.querySelectorAll("div.cell_input button.copybtn").length,
+    live: typeof initThebeSBT,
+    starts: [...start].map((b) => b.getAttribute("aria-label") || b.innerText.trim()),
+  };
+}"""
+
+EQUATIONS = """() => {
+  const boxes = [...document.querySelectorAll("div.math mjx-container")];
+  const wide = boxes.filter((box) => box.scrollWidth > box.clientWidth + 2);
+  return {
+    count: boxes.length,
+    wide: wide.map((box) => box.closest("div.math").textContent.slice(0, 80)),
+  };
 }"""
 
 OVERFLOW = """() => {
@@ -187,6 +211,8 @@ class Visit:
     failed: list = field(default_factory=list)
     outside: list = field(default_factory=list)
     mathematics: dict = field(default_factory=dict)
+    equations: dict = field(default_factory=dict)
+    code: dict = field(default_factory=dict)
     contrast: dict = field(default_factory=dict)
     overflow: list = field(default_factory=list)
     axe: list = field(default_factory=list)
@@ -225,6 +251,11 @@ def read(browser, base, name, mode):
         page.goto(f"{base}/{name}.html", wait_until="load")
         page.evaluate(SETTLE)
         visit.mathematics = page.evaluate(MATHEMATICS)
+        visit.code = page.evaluate(CODE)
+        if mode == "light":
+            _resize(page, LAPTOP)
+            visit.equations = page.evaluate(EQUATIONS)
+            _resize(page, WIDE)
         page.evaluate(OPEN_EVERYTHING)
         visit.contrast = page.evaluate(CONTRAST)
         visit.overflow = _overflow_on_a_phone(page)
