@@ -47,7 +47,7 @@ else
 endif
 
 test-install: $(STAMP)
-	$(BIN)/python -m pytest tests/install
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/install
 
 lab: $(STAMP)
 	$(BIN)/jupyter lab --notebook-dir=. chapters

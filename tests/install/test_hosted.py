@@ -127,6 +127,10 @@ def test_binders_steps_run_in_an_empty_environment(source, tmp_path):
 # --- Colab -----------------------------------------------------------------------------------
 
 
+# These tests share one environment, so they stay in one process.
+in_hosted = pytest.mark.xdist_group("hosted")
+
+
 @pytest.fixture(scope="module")
 def hosted(wheel, tmp_path_factory):
     """Only the built wheel, what it declares, and what runs a notebook."""
@@ -158,6 +162,7 @@ def imports(chapter):
     return "\n".join(ast.unparse(n) for n in nodes if isinstance(n, ast.Import | ast.ImportFrom))
 
 
+@in_hosted
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_starts_in_an_empty_folder(hosted, chapter, tmp_path):
     """Its first cells run, data included, and all that it imports later is there.
@@ -170,12 +175,14 @@ def test_a_chapter_starts_in_an_empty_folder(hosted, chapter, tmp_path):
     hosted.run(hosted.python, "-c", RUN_NOTEBOOK, chapter, first_cells(chapter), cwd=tmp_path)
 
 
+@in_hosted
 def test_nothing_of_the_working_tree_is_seen(hosted, tmp_path):
     where = Path(hosted.run(hosted.python, "-c", WHERE, cwd=tmp_path).strip())
     assert hosted.folder in where.parents
     assert not {"gensim", "pytest", "sphinx"} & {entry["name"] for entry in hosted.versions()}
 
 
+@in_hosted
 @pytest.mark.skipif(not CHAPTERS, reason="there is no chapter yet")
 def test_the_first_cell_fetches_the_helper_and_nothing_else(hosted, source, wheel, tmp_path):
     """As on Colab, from the repository's address: git is told to find that one here."""
