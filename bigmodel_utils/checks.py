@@ -72,6 +72,8 @@ def _torch(f, arrays):
 
     tensors = [ops.convert_to_tensor(a).detach().clone().requires_grad_(True) for a in arrays]
     value = _require_scalar(f(*tensors))
+    if not value.requires_grad:  # PyTorch refuses to differentiate what depends on nothing
+        value = value + 0 * tensors[0].sum()
     grads = torch.autograd.grad(value, tensors, allow_unused=True)
     pairs = zip(grads, tensors, strict=True)
     return [(torch.zeros_like(t) if g is None else g).cpu().numpy() for g, t in pairs]

@@ -36,6 +36,11 @@ def test_gradient_of_several_arrays_is_a_tuple():
     np.testing.assert_array_equal(grads[2], np.zeros(4))
 
 
+def test_gradient_of_what_depends_on_nothing_is_zero():
+    grad = bmu.gradient(lambda x: ops.sum(ops.stop_gradient(x) ** 2), np.ones((2, 3)))
+    np.testing.assert_array_equal(grad, np.zeros((2, 3)))
+
+
 def test_gradient_refuses_a_vector_valued_function():
     with pytest.raises(ValueError, match=r"must return a scalar, it returned shape \(3,\)"):
         bmu.gradient(lambda x: x**2, np.ones(3))
