@@ -5,10 +5,11 @@ dimensions. CPU seconds are those of the whole process on one thread: for the ch
 numbering the words, counting, the start and the training; for gensim building the vocabulary from
 given counts, and training. Reading and splitting the text is charged to nobody.
 
-The exact loss is trained twice: cold, from random vectors and the constant -log k, and warm, from
-PPMI's factors. Each is set beside the cheapest gensim run that took no less CPU time, and the time
-it takes to gensim's last quality is given as a share of gensim's. Of gensim's word vectors w and
-the sum w + v the better one counts.
+The exact loss is trained twice: cold, from random vectors and the constant -log k, by the chapter's
+Newton steps with one matrix for all rows; and warm, from PPMI's factors, by Adam. Each is set
+beside the cheapest gensim run that took no less CPU time, and the time it takes to gensim's last
+quality is given as a share of gensim's. Of gensim's word vectors w and the sum w + v the better
+one counts.
 """
 
 import argparse
@@ -24,10 +25,10 @@ import bigmodel_utils as bmu
 from chapter import definitions
 
 NAMES = """tokenise encode cooccurrence ppmi factorise weighted_eigenvectors warm_start
-noise_distribution sgns judge WINDOW NEGATIVES""".split()
+noise_distribution sgns sgns_newton judge WINDOW NEGATIVES""".split()
 WORDS, DIMENSIONS = 10_000, 100
-STEPS, COLD_STEPS = 6, 60
-ETA, COLD_ETA = 0.03, 0.1
+STEPS, COLD_STEPS = 6, 24
+ETA, COLD_ETA = 0.03, 0.7
 
 
 class Record:
@@ -70,21 +71,21 @@ def run_chapter(chapter, record, documents, words, seed, quick):
     q = chapter.noise_distribution(np.asarray(counts.sum(axis=0)).ravel())
     warm = chapter.warm_start(values, vectors, chapter.NEGATIVES)
 
-    def train(name, start, steps, eta, spent):
+    def train(descend, name, start, steps, eta, spent):
         def watch(W, V):
             steps_done[name] = steps_done.get(name, 0) + 1
             record.note(f"{name}, step {steps_done[name]}", W + V)
 
         record.begin(spent)
-        chapter.sgns(*start, counts, q, chapter.NEGATIVES, steps, eta, watch)
+        descend(*start, counts, q, chapter.NEGATIVES, steps, eta, watch)
 
-    train("warm", warm, STEPS, ETA, already)
+    train(chapter.sgns, "warm", warm, STEPS, ETA, already)
     if not quick:
         rng = np.random.default_rng(seed)
         cold = [0.1 * rng.normal(size=warm[0].shape).astype("float32") for _ in range(2)]
         for matrix, of_warm in zip(cold, warm, strict=True):
             matrix[:, -1] = of_warm[:, -1]  # the constant -log k, and nothing else
-        train("cold", cold, COLD_STEPS, COLD_ETA, counting)
+        train(chapter.sgns_newton, "cold", cold, COLD_STEPS, COLD_ETA, counting)
 
 
 def run_gensim(record, documents, words, frequency, seed, epochs, chapter):
