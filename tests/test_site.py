@@ -157,6 +157,28 @@ def test_no_page_names_a_file_of_another_host(built_site):
     assert foreign_loads(built_site) == []
 
 
+def test_a_sound_is_a_file_of_its_own_and_can_be_played(built_site, browser, address):
+    sounds = {}
+    for path in (built_site / "chapters").glob("*.html"):
+        html = path.read_text(encoding="utf-8")
+        assert not re.search('<audio [^>]*src="data:', html), path.name
+        sounds[path.stem] = re.findall(r'<audio [^>]*src="([^"]+)"', html)
+        for source in sounds[path.stem]:
+            assert (path.parent / source).read_bytes()[:4] == b"RIFF", source
+    name = max(sounds, key=lambda name: len(sounds[name]))
+    if not sounds[name]:
+        pytest.skip("the chapters with sounds have not been executed here")
+    with reading(browser, address, "light", WIDE) as page:
+        page.goto(f"{address}/chapters/{name}.html")
+        length = """(sound) => new Promise((done, fail) => {
+          sound.onloadedmetadata = () => done(sound.duration);
+          sound.onerror = () => fail(new Error("the sound cannot be read"));
+          sound.load();
+          sound.preload = "auto";
+        })"""
+        assert page.locator("audio").first.evaluate(length) > 0.1
+
+
 def test_search_finds_a_term_in_its_chapter(browser, address):
     seen = Visit()
     with reading(browser, address, "light", WIDE, seen) as page:

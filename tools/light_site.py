@@ -4,7 +4,7 @@ The theme ships every Font Awesome icon (1.5 MB) and every Bootstrap rule (0.4 M
 comes with every input and output format (24 MB on disk). A reader downloads what the pages use:
 
 * `fontawesome.js` is replaced by a script that holds only the icons named on the pages;
-* images below the first screen are fetched when the reader comes near them;
+* images below the first screen are fetched when the reader comes near them, sounds when played;
 * style rules for classes that no page and no script mentions are left out;
 * MathJax keeps the components that `_config.yml` loads, and the extensions TeX may ask for; pages
   without a formula do not load it;
@@ -15,6 +15,8 @@ That happens after the pages are written, and doing it twice changes nothing. Be
 of a docstring, `Source: ...`, becomes a section of the API page.
 """
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -155,6 +157,7 @@ def lighten(site):
     styled = coloured_tokens((static / "pygments.css").read_text(encoding="utf-8"))
     for page in pages:
         _tidy_page(page, styled)
+        _sounds_apart(page, site / "_sounds")
     scripts = [p for p in static.rglob("*.js") if p.name != "fontawesome.js"]
     scripts = [p for p in scripts if static / "mathjax" not in p.parents]
     texts = [p.read_text(encoding="utf-8") for p in [*pages, *scripts]]
@@ -202,6 +205,24 @@ def _tidy_page(page, styled):
     tidy = re.sub(r'<span class="([a-z][a-z0-9]?)">([^<]*)</span>', unstyled(styled), tidy)
     if tidy != html:
         page.write_text(tidy, encoding="utf-8")
+
+
+def _sounds_apart(page, folder):
+    """Move the sounds that stand inside a page into files of `folder`, fetched when played."""
+    html = page.read_text(encoding="utf-8")
+    up = "../" * (len(page.relative_to(folder.parent).parts) - 1)
+
+    def replace(match):
+        sound = base64.b64decode(match[2])
+        name = hashlib.sha256(sound).hexdigest()[:16] + ".wav"
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(sound)
+        return f'{match[1]}preload="none" src="{up}{folder.name}/{name}"'
+
+    inside = r'(<audio [^>]*)src="data:audio/wav;base64,([A-Za-z0-9+/=]+)"'
+    apart = re.sub(inside, replace, html)
+    if apart != html:
+        page.write_text(apart, encoding="utf-8")
 
 
 def coloured_tokens(css):
