@@ -6,6 +6,7 @@ for a virtual environment has no say in what is merely downloaded.
 """
 
 import ast
+import functools
 import importlib.util
 import os
 import re
@@ -40,8 +41,8 @@ class PipDownloader:
     """
 
     options = (
-        "--no-deps --only-binary=:all: --no-input --no-cache-dir --platform manylinux_2_28_x86_64 "
-        "--python-version 3.11 --implementation cp"
+        "--no-deps --only-binary=:all: --platform manylinux_2_28_x86_64 --python-version 3.11 "
+        "--implementation cp --no-input --no-cache-dir --progress-bar off -vv"
     )
 
     def __init__(self, progress=None):
@@ -66,6 +67,7 @@ class PipDownloader:
             code, said = self._run([*command, "-d", folder], environment, Path(folder))
             wheels = list(Path(folder).glob("*.whl"))
             if code != 0 or len(wheels) != 1:
+                _listing.cache_clear()  # the reader may mend the configuration and try again
                 raise RuntimeError("\n    ".join([shlex.join(command), *complaints(said)]))
             shutil.copyfile(wheels[0], output_file)
 
@@ -109,32 +111,44 @@ def find_pip():
     Raises:
         RuntimeError: if there is none, or pip cannot read its configuration.
     """
+    environment = pip_environment({})
+    environment.pop("PIP_CONFIG_FILE")
+    if os.environ.get("PIP_CONFIG_FILE"):
+        environment["PIP_CONFIG_FILE"] = os.environ["PIP_CONFIG_FILE"]
     failures = []
     for command in _pip_commands():
-        environment = pip_environment({})
-        environment.pop("PIP_CONFIG_FILE")
-        if os.environ.get("PIP_CONFIG_FILE"):
-            environment["PIP_CONFIG_FILE"] = os.environ["PIP_CONFIG_FILE"]
         try:
-            # -vvv: a `quiet` in the configuration would silence the list itself
-            result = subprocess.run(
-                [*command, "config", "list", "-vvv"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
+            code, said = _listing(tuple(command), tuple(sorted(environment.items())))
         except OSError as error:
             failures.append(f"{shlex.join(command)}: {error}")
             continue
-        if result.returncode == 0:
-            return command, result.stdout
-        said = complaints(result.stdout + result.stderr)
-        failures.append("\n    ".join([shlex.join([*command, "config", "list"]), *said]))
+        if code == 0:
+            return command, said
+        wrong = complaints(said)
+        failures.append("\n    ".join([shlex.join([*command, "config", "list"]), *wrong]))
+        if "onfiguration" in "".join(wrong):
+            _listing.cache_clear()
+            raise RuntimeError(failures[-1])  # any other pip would stumble over the file, too
+    _listing.cache_clear()
     advice = f"Downloads need pip: add it to {sys.prefix}, for example with `uv pip install pip`"
     raise RuntimeError("\n  ".join([*failures, f"{advice}, or place the file by hand."]))
+
+
+@functools.cache  # it takes a second, and a chapter may fetch several data sets
+def _listing(command, environment):
+    """Ask pip for its configuration; return its exit code and all that it says."""
+    # -vvv: a `quiet` in the configuration would silence the list itself
+    result = subprocess.run(
+        [*command, "config", "list", "-vvv"],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    return result.returncode, result.stdout
 
 
 def _pip_commands():
@@ -197,7 +211,7 @@ def pip_environment(settings, temporary=None):
     kept = {
         name: value
         for name, value in os.environ.items()
-        if value and not name.startswith("PIP_") and name != "PYTHONWARNINGS"
+        if value and not name.startswith(("PIP_", "BIGMODEL_")) and name != "PYTHONWARNINGS"
     }
     mine = {f"PIP_{name.upper().replace('-', '_')}": value for name, value in settings.items()}
     if temporary is not None:
@@ -217,7 +231,8 @@ def complaints(output):
     lines = [line.rstrip()[:400] for line in output.splitlines() if line.strip()]
     causes = [line for line in lines if re.search("connection broken by|Could not fetch", line)]
     errors = [line for line in lines if re.match("ERROR|error", line)]
-    if not errors or "ERROR: Exception:" in errors:
-        quiet = re.compile(r"WARNING|DEPRECATION|\[notice\]|\s")
-        errors += [line for line in lines if not quiet.match(line) and line not in errors][-3:]
-    return [line.strip() for line in (causes[:1] + errors[-5:] or lines[-3:])]
+    chatter = re.compile(r"WARNING|DEPRECATION|\[notice\]|ERROR|Traceback|\s|.*exception.*:$")
+    other = [line for line in lines if not chatter.match(line)]
+    if "ERROR: Exception:" in errors:
+        errors += other[-1:]  # the last line of the traceback says which
+    return [line.strip() for line in (causes[-2:] + (errors[-5:] or other[-4:]) or lines[-3:])]
