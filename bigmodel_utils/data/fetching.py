@@ -38,10 +38,14 @@ def cache_folder():
         return given
     import pooch  # here and below, not at the top: it takes 0.2 s, and many calls do without
 
-    with _without_empty_home():
-        folder = Path(pooch.os_cache("bigmodel-course"))
-    if folder.parts[0].startswith("~"):
-        raise RuntimeError("this user has no home folder to keep data in; set BIGMODEL_CACHE")
+    homeless = "this user has no home folder to keep data in; set BIGMODEL_CACHE"
+    try:
+        with _without_empty_home():
+            folder = Path(pooch.os_cache("bigmodel-course"))
+    except (OSError, RuntimeError) as error:
+        raise RuntimeError(homeless) from error
+    if str(folder).startswith("~"):  # older versions of platformdirs leave it there
+        raise RuntimeError(homeless)
     return folder
 
 

@@ -35,12 +35,13 @@ def read_safetensors(raw):
     for name, entry in header.items():
         try:
             kind, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+            count_of(name, [begin, end])  # whole numbers and not negative
             dtype = np.dtype(TYPES[kind])
-            spans.append((int(begin), int(end), name))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"safetensors: the entry of {name[:80]} cannot be read") from error
         if end - begin != count_of(name, shape) * dtype.itemsize:
             raise ValueError(f"{name[:80]}: its shape needs other than {end - begin} bytes")
+        spans.append((begin, end, name))
         array = widen(array_from(body, name, dtype, shape, begin))
         if kind == "BF16":  # the upper half of a float32
             array = (array.astype("uint32") << 16).view("float32")
