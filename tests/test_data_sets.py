@@ -65,7 +65,7 @@ def test_every_loader_states_source_licence_and_errors():
     for name in loaders:
         doc = getattr(bmu, name).__doc__
         assert "Source: " in doc and "DataUnavailable" in doc and " MB" in doc, name
-        assert re.search("licence|public domain|free|CC|MIT|BSD", doc), name
+        assert re.search("licence|public domain|free|CC|MIT|BSD|Apache", doc), name
 
 
 def test_a_name_stands_in_the_registry_once():
@@ -489,7 +489,7 @@ def test_shakespeare(plays):
     assert "To be, or not to be: that is the question:\nWhether 'tis nobler" in of["hamlet"]
     assert "\nHAMLET" not in of["hamlet"] and "\nExeunt" not in of["macbeth"]
     letters = set("".join(plays.texts))
-    assert len(letters) == 75 and not letters & set("_*#\\[]")
+    assert len(letters) == 76 and not letters & set("_*#\\[]")
     assert 4_400_000 < sum(map(len, plays.texts)) < 4_500_000
     assert all("  " not in text.split("Item, ")[0][:2000] for text in plays.texts)
 

@@ -10,26 +10,46 @@ from bigmodel_utils.data.fetching import DataUnavailable, cache_folder, fetch
 from bigmodel_utils.data.images import (
     BLOOD_CELLS,
     PHOTOGRAPHS,
+    BloodCells,
+    Digits,
+    Emoji,
+    SolarCells,
     load_blood_cells,
     load_digits,
     load_emoji,
     load_photographs,
     load_solar_cells,
 )
-from bigmodel_utils.data.models import load_efficientnet, load_minilm, load_smollm2
+from bigmodel_utils.data.models import (
+    EfficientNet,
+    MiniLM,
+    SmolLM2,
+    load_efficientnet,
+    load_minilm,
+    load_smollm2,
+)
 from bigmodel_utils.data.registry import REGISTRY, Dataset
 from bigmodel_utils.data.speech import (
     SPEAKERS,
+    DigitWaveforms,
+    SpokenDigits,
     load_digit_waveforms,
     load_spoken_digits,
     load_spoken_letters,
 )
 from bigmodel_utils.data.tables import (
+    Pronunciations,
     load_pronunciations,
     load_word_analogies,
     load_word_similarities,
 )
-from bigmodel_utils.data.text import load_movie_reviews, load_multi30k, load_shakespeare
+from bigmodel_utils.data.text import (
+    MovieReviews,
+    Shakespeare,
+    load_movie_reviews,
+    load_multi30k,
+    load_shakespeare,
+)
 from bigmodel_utils.data.wheels import PipDownloader
 
 __all__ = [
@@ -37,9 +57,21 @@ __all__ = [
     "PHOTOGRAPHS",
     "REGISTRY",
     "SPEAKERS",
+    "BloodCells",
     "DataUnavailable",
     "Dataset",
+    "DigitWaveforms",
+    "Digits",
+    "EfficientNet",
+    "Emoji",
+    "MiniLM",
+    "MovieReviews",
     "PipDownloader",
+    "Pronunciations",
+    "Shakespeare",
+    "SmolLM2",
+    "SolarCells",
+    "SpokenDigits",
     "cache_folder",
     "fetch",
     "load_blood_cells",
