@@ -571,6 +571,12 @@ def test_torch_pickles_that_are_hostile(torch, monkeypatch, name):
     refused(read_torch, zip_file({}, HOSTILE[name]), "PyTorch: ")
 
 
+@pytest.mark.parametrize("name", ["os system", "zipfile ZipFile", "torch load", "torch._utils x"])
+def test_torch_names_that_are_refused_are_shown(torch, name):
+    described = instructions(b"}X\x01\x00\x00\x00a", global_of(name), b"s")
+    refused(read_torch, zip_file({}, described), f"GLOBAL {name}")
+
+
 WRONG = {
     "beyond the storage": ((3, 5), (5, 1), 0),
     "offset beyond": ((3, 4), (4, 1), 1),
