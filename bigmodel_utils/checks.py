@@ -1,5 +1,7 @@
 """Checks of a derivation: gradients two ways, and comparisons that say what went wrong."""
 
+import contextlib
+
 import numpy as np
 
 
@@ -18,6 +20,7 @@ def gradient(f, x):
     Raises:
         TypeError: if an array is not float32 or float64.
         ValueError: if `f` does not return a scalar.
+        RuntimeError: if Keras runs on a backend that cannot differentiate.
 
     Source: Baydin, Pearlmutter, Radul & Siskind 2018, Journal of Machine Learning Research 18,
         section 3.2 (reverse mode).
@@ -33,7 +36,10 @@ def gradient(f, x):
                 "for example with x.astype('float64')"
             )
     backend = keras.backend.backend()
-    grads = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[backend](f, arrays)
+    differentiate = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}.get(backend)
+    if differentiate is None:
+        raise RuntimeError(f"gradient: Keras runs on {backend!r}; give tensorflow, jax or torch")
+    grads = differentiate(f, arrays)
     grads = [np.asarray(g, dtype=a.dtype) for g, a in zip(grads, arrays, strict=True)]
     return tuple(grads) if several else grads[0]
 
@@ -58,8 +64,12 @@ def _tensorflow(f, arrays):
 def _jax(f, arrays):
     import jax
 
+    if hasattr(jax, "enable_x64"):
+        enable_x64 = jax.enable_x64
+    else:  # before 0.8
+        from jax.experimental import enable_x64
     # Without 64-bit mode JAX would silently cut float64 down to float32.
-    with jax.enable_x64(True):
+    with enable_x64(True):
         tensors = [jax.numpy.asarray(a) for a in arrays]
         everything = tuple(range(len(tensors)))
         grads = jax.grad(lambda *t: _require_scalar(f(*t)), argnums=everything)(*tensors)
@@ -67,11 +77,15 @@ def _jax(f, arrays):
 
 
 def _torch(f, arrays):
+    import keras
     import torch
     from keras import ops
 
-    tensors = [ops.convert_to_tensor(a).detach().clone().requires_grad_(True) for a in arrays]
-    value = _require_scalar(f(*tensors))
+    # Apple's GPU has no float64.
+    on_apple = torch.backends.mps.is_available()
+    with keras.device("cpu") if on_apple else contextlib.nullcontext():
+        tensors = [ops.convert_to_tensor(a).detach().clone().requires_grad_(True) for a in arrays]
+        value = _require_scalar(f(*tensors))
     if not value.requires_grad:  # PyTorch refuses to differentiate what depends on nothing
         value = value + 0 * tensors[0].sum()
     grads = torch.autograd.grad(value, tensors, allow_unused=True)
