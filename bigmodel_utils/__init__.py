@@ -30,9 +30,11 @@ from bigmodel_utils.data import (
 from bigmodel_utils.metrics import coco_average_precision, spearman, wilson_interval
 from bigmodel_utils.plotting import use_style
 from bigmodel_utils.scenes import draw_scenes, photograph_views
-from bigmodel_utils.training import profile, set_seed
+from bigmodel_utils.training import profile, set_seed, setup
 
-__version__ = "0.1.0"
+# A date, so that text compares as time does: the first cell of every notebook states the oldest
+# version that will do. `python tools/helper_version.py` sets both when the interface has changed.
+__version__ = "2026.11.28"
 
 __all__ = [
     "DataUnavailable",
@@ -63,6 +65,7 @@ __all__ = [
     "photograph_views",
     "profile",
     "set_seed",
+    "setup",
     "spearman",
     "use_style",
     "wilson_interval",

@@ -76,7 +76,8 @@ def test_another_python_makes_another_recipe(folder, tmp_path):
 
 def test_binder_has_the_tested_versions_of_all_the_helper_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = {Requirement(line).name: Requirement(line) for line in project["dependencies"]}
+    lines = project["dependencies"] + project["optional-dependencies"]["hmm"]
+    needed = {Requirement(line).name: Requirement(line) for line in lines}
     pinned, tested = pins(BINDER / "requirements.txt"), pins(ROOT / "constraints.txt")
     assert pinned == {name: tested[name] for name in [*needed, "jupyterlab_myst"]}
     for name, requirement in needed.items():

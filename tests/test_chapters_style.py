@@ -165,7 +165,7 @@ def test_cells_are_short_and_introduced(chapter):
         if cell.cell_type == "code":
             lines = cell.source.count("\n") + 1
             assert lines <= 30, _problem(chapter, cell, f"{lines} lines")
-            setup = "bmu.profile()" in before.source or "find_spec" in before.source
+            setup = "bmu.setup(" in before.source or "find_spec" in before.source
             assert before.cell_type == "markdown" or setup, _problem(
                 chapter, cell, "no sentence before"
             )
@@ -191,9 +191,11 @@ def test_nothing_is_skipped_or_excused(chapter):
 
 def test_setup_is_the_common_one(chapter):
     code = [c.source for c in chapter.code]
-    assert code[0].startswith("import importlib.util\n")
-    assert "SEED = bmu.set_seed(0)" in code[1] and "PROFILE = bmu.profile()" in code[1]
-    assert re.search(r'"quick".*"full"', code[2], flags=re.S), "both profiles stand in one cell"
+    assert code[:2] == [c.source for c in Chapter(CHAPTERS[0]).code[:2]]
+    assert 'find_spec("bigmodel_utils")' in code[0]
+    assert code[1] == "import bigmodel_utils as bmu\n\nSEED, PROFILE = bmu.setup(seed=0)"
+    assert "import keras\n" in code[2], "the backend is settled before Keras is imported"
+    assert re.search(r'"quick".*"full"', code[3], flags=re.S), "both profiles stand in one cell"
 
 
 def _bound_names(function):

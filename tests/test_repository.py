@@ -19,7 +19,7 @@ COLAB = re.compile(
 BINDER = re.compile(
     r"https://mybinder\.org/v2/gh/([^/\s]+/[^/\s]+)/main\?urlpath=lab/tree/([^\s)\"'\\]+)"
 )
-INSTALL = re.compile(r"git\+https://github\.com/([^/\s]+/[^/\s\"'\\@]+)")
+INSTALL = re.compile(r"https://github\.com/([^/\s]+/[^/\s]+)/archive/refs/heads/main\.zip")
 
 
 def test_every_launch_link_names_this_repository_and_an_existing_notebook():
