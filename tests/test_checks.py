@@ -1,10 +1,16 @@
 """Gradients two ways, and comparisons whose messages say what failed."""
 
+import contextlib
+import sys
+from types import ModuleType, SimpleNamespace
+
+import keras
 import numpy as np
 import pytest
 from keras import ops
 
 import bigmodel_utils as bmu
+from bigmodel_utils import checks
 
 DTYPES = ["float32", "float64"]
 
@@ -39,6 +45,82 @@ def test_gradient_of_several_arrays_is_a_tuple():
 def test_gradient_of_what_depends_on_nothing_is_zero():
     grad = bmu.gradient(lambda x: ops.sum(ops.stop_gradient(x) ** 2), np.ones((2, 3)))
     np.testing.assert_array_equal(grad, np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize("place", ["jax", "jax.experimental"])
+def test_gradient_finds_the_64_bit_mode_of_old_and_new_jax(monkeypatch, place):
+    """A stand-in for JAX whose mode stands where 0.8 and later, or earlier releases, have it."""
+    modes = [False]
+
+    @contextlib.contextmanager
+    def enable_x64(new):
+        modes.append(new)
+        yield
+        modes.pop()
+
+    def asarray(a):
+        return np.asarray(a, "float64" if modes[-1] else "float32")
+
+    fakes = {name: ModuleType(name) for name in ("jax", "jax.experimental")}
+    fakes["jax"].numpy = SimpleNamespace(asarray=asarray)
+    fakes["jax"].grad = lambda f, argnums: lambda *tensors: [3 * t**2 for t in tensors]
+    fakes[place].enable_x64 = enable_x64
+    for name, module in fakes.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    assert abs(bmu.gradient(cubic, np.array([1 + 1e-10]))[0] - (3 + 6e-10)) < 1e-14
+    assert modes == [False]
+
+
+class AppleTensor:
+    """As much of a PyTorch tensor as `gradient` touches; on Apple's GPU it holds no float64."""
+
+    device, requires_grad, shape = "mps", True, ()
+
+    def __init__(self, value):
+        value = np.asarray(value)
+        if self.device == "mps" and value.dtype == np.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        self.value = value
+
+    def same(self, *_):
+        return self
+
+    detach = clone = cpu = requires_grad_ = same
+
+    def numpy(self):
+        return self.value
+
+
+@pytest.mark.parametrize("x", [1.5, np.arange(3.0), np.ones((2, 0, 3)), np.float32(2)])
+def test_gradient_uses_the_cpu_where_pytorch_would_use_apples_gpu(monkeypatch, x):
+    """A stand-in for PyTorch on a Mac: tensors live on the GPU unless Keras is told otherwise."""
+
+    @contextlib.contextmanager
+    def device(name):
+        with monkeypatch.context() as context:
+            context.setattr(AppleTensor, "device", name)
+            yield
+
+    torch = ModuleType("torch")
+    torch.backends = SimpleNamespace(mps=SimpleNamespace(is_available=lambda: True))
+    torch.autograd = SimpleNamespace(grad=lambda value, tensors, allow_unused: tensors)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    monkeypatch.setattr(keras, "device", device)
+    monkeypatch.setattr(ops, "convert_to_tensor", AppleTensor)
+    [got] = checks._torch(lambda t: t, [np.asarray(x)])
+    np.testing.assert_array_equal(got, x)
+    assert AppleTensor.device == "mps"
+
+
+@pytest.mark.parametrize("x", [1.5, np.arange(3.0), np.float32(2)])
+def test_gradient_with_pytorch_itself_where_keras_chooses_apples_gpu(monkeypatch, x):
+    torch = pytest.importorskip("torch")
+    if keras.backend.backend() != "torch":
+        pytest.skip("Keras runs on another backend")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr("keras.src.backend.torch.core.DEFAULT_DEVICE", "mps")
+    np.testing.assert_allclose(bmu.gradient(cubic, x), 3 * x**2)
 
 
 def test_gradient_refuses_a_vector_valued_function():
