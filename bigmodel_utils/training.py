@@ -98,13 +98,13 @@ def _reset_keras():
 
         backend = keras.backend.backend()
         if backend not in ("tensorflow", "jax", "torch"):
-            raise ValueError(f"the backend {backend!r} is not one of tensorflow, jax and torch")
+            raise ValueError(f"the backend {backend!r} is not supported")
     except Exception as error:
         raise RuntimeError(
             f"Keras cannot run the course: {error}. Its settings come from the environment "
             f"variable KERAS_BACKEND (now {os.environ.get('KERAS_BACKEND', '')!r}) and the file "
-            f"keras.json in {os.environ.get('KERAS_HOME') or '~/.keras'}; change them and restart "
-            "the kernel"
+            f"keras.json in {os.environ.get('KERAS_HOME') or '~/.keras'}, and name one of "
+            "tensorflow, jax and torch, which must be installed; then restart the kernel"
         ) from error
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")

@@ -135,6 +135,7 @@ def hosted(tmp_path_factory):
 
 
 @in_hosted
+@pytest.mark.skipif(os.name != "posix", reason="Binder's images are built on Linux")
 def test_binders_steps_add_the_helper_and_its_data(hosted, source, tmp_path):
     before = hosted.versions()
     hosted.run("./binder/postBuild", cwd=source)
@@ -312,29 +313,19 @@ def pretend_installed(environment, entries):
         (folder / "RECORD").write_text("")
 
 
-# What Colab's published list of packages holds of what the course needs, August 2026.
-COLAB = ["tensorflow==2.20.0", "keras==3.13.2", "numpy==2.1.3", "jax==0.7.2"]
-COLAB_TOO = ["babel", "matplotlib", "pooch", "pycocotools", "scikit-image", "scikit-learn"]
-COLAB_TOO += ["click", "lxml", "regex", "tabulate"]
 OTHERS = ["scikit-learn", "matplotlib", "pooch", "scipy"]
-SMALL = {"bigmodel_utils", "jiwer", "rapidfuzz", "sacrebleu", "portalocker", "colorama"}
 INSTALLED = [
-    (COLAB, COLAB_TOO, set()),
-    (["tensorflow==2.18.0", "keras==3.8.0"], OTHERS, set()),
+    (["tensorflow==2.18.0", "keras==3.8.0"], set()),
     # The other way round: versions that are too old must be replaced, and this test would see it.
-    (["tensorflow==2.18.0", "keras==3.7.0"], OTHERS, {"keras"}),
+    (["tensorflow==2.18.0", "keras==3.7.0"], {"keras"}),
 ]
 
 
-@pytest.mark.parametrize(
-    ("pinned", "others", "replaced"), INSTALLED, ids=["Colab", "the floors", "below the floors"]
-)
-def test_supported_versions_stay_when_the_helper_comes(
-    wheel, today, tmp_path, pinned, others, replaced
-):
+@pytest.mark.parametrize(("pinned", "replaced"), INSTALLED, ids=["the floors", "below"])
+def test_supported_versions_stay_when_the_helper_comes(wheel, today, tmp_path, pinned, replaced):
     environment = Environment(tmp_path)
     environment.pip_from_outside = today
-    there = resolve(environment, tmp_path / "there.json", *pinned, *others)
+    there = resolve(environment, tmp_path / "there.json", *pinned, *OTHERS)
     pretend_installed(environment, there)
     environment.pip("check")
     names = {entry["metadata"]["name"]: entry["metadata"]["version"] for entry in there}
@@ -343,14 +334,12 @@ def test_supported_versions_stay_when_the_helper_comes(
     added = {entry["metadata"]["name"].lower() for entry in new}
     assert "bigmodel_utils" in added and "hmmlearn" not in added
     assert added & set(names) == replaced
-    if pinned == COLAB:
-        assert added <= SMALL, "Colab gets the helper and five small packages, no more"
 
 
 def test_the_declared_floors_are_those_tested_here():
     """A raised floor needs another line in INSTALLED."""
     floors = {
-        line.split(">=")[0]: line.split(">=")[1]
+        line.split(">=")[0]: line.split(">=")[1].split(";")[0].strip()
         for line in importlib.metadata.requires("bigmodel_utils")
         if line.startswith(("keras>=", "tensorflow>="))
     }
