@@ -101,10 +101,10 @@ def _reset_keras():
             raise ValueError(f"the backend {backend!r} is not supported")
     except Exception as error:
         raise RuntimeError(
-            f"Keras cannot run the course: {error}. Its settings come from the environment "
-            f"variable KERAS_BACKEND (now {os.environ.get('KERAS_BACKEND', '')!r}) and the file "
-            f"keras.json in {os.environ.get('KERAS_HOME') or '~/.keras'}, and name one of "
-            "tensorflow, jax and torch, which must be installed; then restart the kernel"
+            f"Keras cannot run the course: {error}. It needs one of tensorflow, jax and torch, "
+            "installed, and named in the environment variable KERAS_BACKEND (now "
+            f"{os.environ.get('KERAS_BACKEND', '')!r}) or in the file keras.json in "
+            f"{os.environ.get('KERAS_HOME') or '~/.keras'}; change that, then restart the kernel"
         ) from error
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")

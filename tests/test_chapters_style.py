@@ -198,6 +198,17 @@ def test_setup_is_the_common_one(chapter):
     assert re.search(r'"quick".*"full"', code[3], flags=re.S), "both profiles stand in one cell"
 
 
+def test_what_the_helper_does_not_bring_is_fetched_by_the_chapter_that_needs_it(chapter):
+    code = "\n".join(c.source for c in chapter.code)
+    guard = (
+        r'^if importlib\.util\.find_spec\("(\w+)"\) is None:.*\n    %pip install -q "\1[>=\d.]*"$'
+    )
+    fetched = re.findall(guard, code, flags=re.M)
+    needs = {"hmmlearn"} & set(re.findall(r"^\s*(?:from|import) (\w+)", code, flags=re.M))
+    assert needs == set(fetched)
+    assert needs == ({"hmmlearn"} if chapter.slug == "speech-dnn" else set())
+
+
 def _bound_names(function):
     """Names a function binds itself: arguments, assignments, loops, imports, inner definitions."""
     bound = set()

@@ -254,7 +254,7 @@ def test_keras_that_does_not_start_is_explained(monkeypatch, tmp_path):
     with pytest.raises(RuntimeError, match="Keras cannot run the course") as failure:
         bmu.setup()
     assert f"keras.json in {tmp_path}" in str(failure.value)
-    assert "name one of tensorflow, jax and torch" in str(failure.value)
+    assert "needs one of tensorflow, jax and torch" in str(failure.value)
 
 
 @pytest.mark.parametrize("text", ['{"floatx": "bfloat16"}', '{"backend": "nothing"}'])
