@@ -73,6 +73,7 @@ class _Cell(ast.NodeVisitor):
 
     def __init__(self, tree, functions):
         self.functions = functions
+        self._own = {name for name, _ in _functions(tree)}
         self.binds = {}  # name: set of meanings, the import's text or None
         self.read = set()
         self._bound = set()
@@ -86,9 +87,10 @@ class _Cell(ast.NodeVisitor):
         pending, seen = [name], set()
         while pending:
             name = pending.pop()
-            if name not in seen:
-                seen.add(name)
+            a_function = name not in self._bound or name in self._own
+            if a_function and name not in seen:
                 pending += self.functions.get(name, ())
+            seen.add(name)
         self.read |= seen - self._bound
 
     def visit_Name(self, node):

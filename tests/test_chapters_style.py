@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from names import rebound
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -244,6 +245,15 @@ def test_functions_read_their_arguments_and_no_notebook_globals(chapter):
             }
             outside = read - _bound_names(function) - shared
             assert not outside, _problem(chapter, cell, f"{function.name} reads globals {outside}")
+
+
+def test_a_name_means_one_thing_so_that_cells_run_again_in_any_order(chapter):
+    faults = [
+        f"`{name}` is bound in {[chapter.code[i].id for i in binders]}, "
+        f"and {[chapter.code[i].id for i in readers]} read it without binding it first"
+        for name, binders, readers in rebound([_python(c) for c in chapter.code])
+    ]
+    assert not faults, "Give each meaning a name of its own:\n" + "\n".join(faults)
 
 
 def test_exercises_are_tagged_and_solved(chapter):

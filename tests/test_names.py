@@ -1,8 +1,7 @@
 """The rule for names, on small notebooks: each string is a cell."""
 
 import pytest
-
-from tests.names import rebound
+from names import rebound
 
 HARMLESS = {
     "one binding, many readers": ["x = 1", "print(x)", "y = x + 1", "print(x, y)"],
@@ -42,6 +41,11 @@ HARMLESS = {
         "import types\nbox = types.SimpleNamespace()\nbox.x = 3\nprint(x)",
     ],
     "bound again, never read openly": ["f = 1", "f = 2", "f = 3"],
+    "a variable called like another cell's function": [
+        "k = 1\ndef f():\n    return k\nf()",
+        "k = 2",
+        "f = 3\nprint(f)",
+    ],
     "what a class holds is its own": [
         "class A:\n    x = 1\n    def f(self, x):\n        return x",
         "x = 2\nprint(A, x)",
