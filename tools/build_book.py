@@ -1,142 +1,99 @@
 """Build the website, executing every chapter whose inputs changed.
 
-jupyter-cache runs a notebook again when its cells change, and only then. The numbers on a page also
-depend on the helper package, the installed versions, the profile, the seed and the backend, so each
-combination of those gets a cache of its own, named by a digest of them all. Sphinx would run one
-notebook after the other; here they run side by side, before Sphinx finds them in the cache.
+The notebooks are executed first (`tools/execute.py`), several side by side. Sphinx then reads a
+copy of the sources in which they hold their outputs. It starts from nothing each time: it warns of
+a broken reference only while it reads or writes that page, so that a later build of the same
+sources would pass. A build of which nothing has changed since it succeeded is not repeated.
 """
 
 import argparse
 import base64
 import hashlib
 import io
+import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-import nbformat
 import yaml
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools.order import place, share_cores  # noqa: E402  (found through the line above)
+from tools import inputs  # noqa: E402  (found through the line above)
+from tools.order import place, share_cores  # noqa: E402
 
-CACHES_KEPT = 6
-
-
-def environment_digest(root, environ):
-    """Digest everything outside a notebook that its outputs depend on.
-
-    Args:
-        root: Path of the repository.
-        environ: mapping, the process environment.
-
-    Returns:
-        str, 16 hexadecimal digits.
-    """
-    digest = hashlib.sha256()
-    names = ["requirements.txt", "constraints.txt"]
-    helper = (p for p in (root / "bigmodel_utils").rglob("*") if p.is_file())
-    names += sorted(str(p.relative_to(root)) for p in helper if "__pycache__" not in p.parts)
-    for name in names:
-        content = (root / name).read_bytes()
-        digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    for variable in ("BIGMODEL_PROFILE", "BIGMODEL_SEED", "KERAS_BACKEND"):
-        digest.update(f"{variable}={environ.get(variable, '')}\0".encode())
-    digest.update(platform.python_version().encode())
-    return digest.hexdigest()[:16]
+NOT_COPIED = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.ipynb")
 
 
-def prune(caches, keep):
-    """Remove all but the `keep` most recently used folders in `caches`."""
-    folders = sorted(caches.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    for folder in folders[keep:]:
-        shutil.rmtree(folder)
-
-
-def configuration(root, execute, cache):
-    """Read `_config.yml` and set how notebooks are executed.
-
-    Args:
-        root: Path of the repository.
-        execute: str, `"cache"` (run what changed) or `"off"` (show stored outputs).
-        cache: Path of the folder for executed notebooks.
-
-    Returns:
-        dict, the configuration to hand to Jupyter Book.
-    """
+def configuration(root):
+    """Read `_config.yml` as a dict; whatever it says, Sphinx executes nothing."""
     config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
-    config["execute"] = {**config.get("execute", {}), "execute_notebooks": execute}
-    if execute == "cache":
-        config["execute"]["cache"] = str(cache)
+    config["execute"] = {**config.get("execute", {}), "execute_notebooks": "off"}
     return config
 
 
-def copy_sources(root, target, notebooks):
-    """Copy the book's sources to `target`, taking the notebooks from the folder `notebooks`.
+def listed_files(toc):
+    """List the names of the pages in a table of contents, without their endings, in order."""
+    names = []
+    for key, value in toc.items():
+        if key in ("root", "file"):
+            names.append(value)
+        elif key in ("parts", "chapters", "sections", "subtrees", "entries"):
+            names += [name for entry in value for name in listed_files(entry)]
+    return names
+
+
+def listed_notebooks(root):
+    """Find the notebooks among the pages that `_toc.yml` names.
+
+    Args:
+        root: Path of the repository.
+
+    Returns:
+        list of Paths relative to `root`.
+    """
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [Path(f"{name.removesuffix('.ipynb')}.ipynb") for name in listed_files(toc)]
+    return [page for page in pages if (root / page).is_file()]
+
+
+def copy_sources(root, target, shown):
+    """Copy the book's sources to `target`, with the notebooks as they are to be shown.
 
     A figure that has not been drawn, because its cell was never run, gets a card that says so:
     without any output it could not be referred to by number.
+
+    Args:
+        root: Path of the repository.
+        target: Path of a folder, made anew.
+        shown: dict from the Path of a notebook, relative to `root`, to its content, a dict.
     """
+    shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for pattern in ("*.md", "*.bib", "_*.yml"):
         for source in root.glob(pattern):
             shutil.copy2(source, target)
-    for folder in ("_static", "bigmodel_utils"):
-        shutil.copytree(
-            root / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    (target / "chapters").mkdir()
-    for path in sorted(notebooks.glob("*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            if "figure" in cell.metadata.get("mystnb", {}) and not cell.outputs:
-                cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": blank_card()})]
-        nbformat.write(notebook, target / "chapters" / path.name)
-
-
-def execute_changed(root, cache, timeout, jobs):
-    """Run the chapters that are not in the cache, several at a time, and put them there.
-
-    Args:
-        root: Path of the repository.
-        cache: Path of the folder for executed notebooks.
-        timeout: int, seconds that a cell may take.
-        jobs: int, number of notebooks that run at the same time.
-
-    Raises:
-        SystemExit: if a cell fails, with the traceback of every chapter that failed. Those that
-            passed are kept.
-    """
-    store, waiting, failed = get_cache(cache), {}, []
-    with ThreadPoolExecutor(jobs) as pool:
-        for path in sorted((root / "chapters").glob("*.ipynb"), key=place):
-            notebook = nbformat.read(path, as_version=4)
-            try:
-                store.match_cache_notebook(notebook)
-            except KeyError:
-                folder = str(path.parent)
-                run = pool.submit(single_nb_execution, notebook, folder, timeout, False)
-                waiting[run] = path, notebook
-        for run in as_completed(waiting):
-            (path, notebook), result = waiting[run], run.result()
-            if result.err is not None:
-                failed.append(f"{path.name}:\n{result.exc_string}")
-                continue
-            data = {"execution_seconds": result.time}
-            bundle = CacheBundleIn(notebook, str(path), data=data)
-            store.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            print(f"{path.name} ran in {result.time:.0f} s", flush=True)
-    if failed:
-        raise SystemExit("The book was not built. " + "\n".join(failed))
+    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
+    beside_pages = {Path(name).parts[0] for name in listed_files(toc) if "/" in name}
+    for folder in sorted(beside_pages | {"_static", "bigmodel_utils"}):
+        if (root / folder).is_dir():
+            shutil.copytree(root / folder, target / folder, ignore=NOT_COPIED)
+    figures = [
+        cell
+        for notebook in shown.values()
+        for cell in inputs.code_cells(notebook)
+        if "figure" in cell["metadata"].get("mystnb", {}) and not cell["outputs"]
+    ]
+    if figures:
+        card = {"output_type": "display_data", "metadata": {}, "data": {"image/png": blank_card()}}
+        for cell in figures:
+            cell["outputs"] = [card]
+    for name, notebook in shown.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text(json.dumps(notebook), encoding="utf-8")
 
 
 def blank_card():
@@ -150,15 +107,76 @@ def blank_card():
     return base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def inputs_digest(source, settings, environ):
+    """Digest everything that the pages depend on: sources with outputs, settings, tools, versions.
+
+    Args:
+        source: Path of the copied sources.
+        settings: dict, made by `configuration`.
+        environ: mapping, made by `kernel_environment`.
+
+    Returns:
+        str.
+    """
+    digest = hashlib.sha256()
+    inputs.digest_files(digest, source, [p for p in source.rglob("*") if p.is_file()])
+    inputs.digest_files(digest, ROOT, (ROOT / "tools").glob("*.py"))
+    digest.update(json.dumps([str(source), settings], sort_keys=True).encode())
+    digest.update(inputs.environment_digest(source, environ).encode())
+    return digest.hexdigest()
+
+
+def listing(site):
+    """Say which files a website has, how long each is and when it was written, as text."""
+    files = sorted(p for p in site.rglob("*") if p.is_file())
+    facts = (
+        (p.relative_to(site).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files
+    )
+    return hashlib.sha256(repr(list(facts)).encode()).hexdigest()
+
+
+def executed_notebooks(root, names, state, environ, settings, jobs):
+    """Find the executed copy of each notebook, running those that have none.
+
+    Args:
+        root: Path of the repository.
+        names: list of Paths of notebooks, relative to `root`.
+        state: Path of the folder that keeps what is built.
+        environ: mapping, made by `kernel_environment`.
+        settings: dict, made by `configuration`.
+        jobs: int, number of notebooks that run at the same time.
+
+    Returns:
+        dict from the Path of each notebook, relative to `root`, to the Path of its executed copy.
+
+    Raises:
+        SystemExit: if a cell fails.
+    """
+    store = state / "executed" / inputs.environment_digest(root, environ)
+    stored = {name: inputs.stored_path(store, root / name) for name in names}
+    waiting = {root / name: path for name, path in stored.items() if not path.exists()}
+    if store.exists():
+        os.utime(store)
+    if waiting:
+        # Imported here: that alone takes seconds.
+        from tools import execute
+
+        print(f"Executing {len(waiting)} of {len(names)} notebooks.", flush=True)
+        in_order = {path: waiting[path] for path in sorted(waiting, key=place)}
+        execute.execute(in_order, environ, settings["execute"].get("timeout", 30), jobs)
+        execute.prune(store.parent.iterdir(), execute.CACHES_KEPT)
+    return stored
+
+
 def build(root, output, execute="cache", notebooks=None, builder="html", jobs=2):
     """Build the website.
 
     Args:
         root: Path of the repository.
-        output: Path of the folder in which Jupyter Book makes `_build/`.
-        execute: str, `"cache"` or `"off"`.
-        notebooks: Path of a folder of executed notebooks to show instead of `chapters/`, if
-            nothing is to be executed; or None.
+        output: Path of the folder in which `_build/` is made.
+        execute: str, `"cache"` (run what changed) or `"off"` (show stored outputs).
+        notebooks: Path of a folder of executed notebooks to show instead of those of the same name
+            in the book, if nothing is to be executed; or None.
         builder: str, `"html"` or `"linkcheck"`.
         jobs: int, number of notebooks that run at the same time.
 
@@ -169,46 +187,37 @@ def build(root, output, execute="cache", notebooks=None, builder="html", jobs=2)
         SystemExit: if a cell fails or Sphinx warns; the build's own messages say where.
     """
     state = output.resolve() / "_build"
+    source, site, verdict = state / "source", state / builder, state / f"succeeded-{builder}.json"
     state.mkdir(parents=True, exist_ok=True)
-    source = root
-    if execute == "off":
-        source = state / "source"
-        shutil.rmtree(source, ignore_errors=True)
-        copy_sources(root, source, notebooks or root / "chapters")
-    cache = state / "executed" / environment_digest(root, os.environ)
-    config = state / "_config.yml"
-    settings = configuration(root, execute, cache)
+    environ = inputs.kernel_environment(root, os.environ, state)
+    settings = configuration(root)
+    names = listed_notebooks(root)
+    shown = {name: inputs.read_notebook(root / name) for name in names}
     if execute == "cache":
-        cache.mkdir(parents=True, exist_ok=True)
-        os.utime(cache)
-        prune(cache.parent, CACHES_KEPT)
-        execute_changed(root, cache, settings["execute"]["timeout"], jobs)
+        for name, path in executed_notebooks(root, names, state, environ, settings, jobs).items():
+            shown[name] = inputs.with_outputs(shown[name], inputs.read_notebook(path))
+    elif notebooks is not None:
+        given = {name: notebooks / name.name for name in names}
+        shown |= {name: inputs.read_notebook(p) for name, p in given.items() if p.is_file()}
+    copy_sources(root, source, shown)
+
+    digest = inputs_digest(source, settings, environ)
+    if builder == "html" and verdict.exists():
+        if json.loads(verdict.read_text(encoding="utf-8")) == [digest, listing(site)]:
+            print("Nothing has changed since the last build, which succeeded.")
+            return site
+    verdict.unlink(missing_ok=True)
+    for left_over in (site, state / ".doctrees", state / "jupyter_execute"):
+        shutil.rmtree(left_over, ignore_errors=True)
+    config = state / "_config.yml"
     text = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
-    if not config.exists() or config.read_text(encoding="utf-8") != text:
-        config.write_text(text, encoding="utf-8")
-    command = [
-        str(Path(sys.executable).with_name("jupyter-book")),
-        "build",
-        str(source),
-        "-W",
-        "-n",
-    ]
-    command += [
-        "--builder",
-        builder,
-        "--keep-going",
-        "--path-output",
-        str(state.parent),
-        "--config",
-        str(config),
-    ]
-    # The book's own Sphinx extension and the helper package are found from the root.
-    search = [str(root), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(search)}
+    config.write_text(text, encoding="utf-8")
+    command = [sys.executable, ROOT / "tools" / "sphinx_book.py", source, site, config, builder]
     finished = subprocess.run(command, cwd=source, env=environ, check=False)
     if finished.returncode:
-        raise SystemExit(f"The book was not built: exit code {finished.returncode}, see above.")
-    return state / builder
+        raise SystemExit("The book was not built: the warnings and errors above say why.")
+    verdict.write_text(json.dumps([digest, listing(site)]), encoding="utf-8")
+    return site
 
 
 def main():
@@ -220,10 +229,14 @@ def main():
     parser.add_argument("--builder", choices=["html", "linkcheck"], default="html")
     parser.add_argument("--jobs", type=int, default=2, help="notebooks that run side by side")
     options = parser.parse_args()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     share_cores(os.environ, options.jobs, os.cpu_count())
     output = options.output or ROOT
-    site = build(ROOT, output, options.execute, options.notebooks, options.builder, options.jobs)
+    try:
+        site = build(
+            ROOT, output, options.execute, options.notebooks, options.builder, options.jobs
+        )
+    except KeyboardInterrupt:
+        raise SystemExit("\nInterrupted. The notebooks that had finished are kept.") from None
     if options.builder == "html":
         print(f"\nThe book is ready. Open it in a browser: {(site / 'index.html').as_uri()}")
 

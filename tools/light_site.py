@@ -1,4 +1,4 @@
-"""Sphinx extension: keep the website small and readable without a network.
+"""Sphinx extension: keep the website small, readable without a network, and easy to find.
 
 The theme ships every Font Awesome icon (1.5 MB) and every Bootstrap rule (0.4 MB), and MathJax
 comes with every input and output format (24 MB on disk). A reader downloads what the pages use:
@@ -11,8 +11,11 @@ comes with every input and output format (24 MB on disk). A reader downloads wha
 * a token of code that has no colour of its own is plain text, and scripts wait for the page;
 * the search index is loaded by the search page alone, and no inline script stands twice on a page.
 
-That happens after the pages are written, and doing it twice changes nothing. Besides, the last line
-of a docstring, `Source: ...`, becomes a section of the API page.
+That happens after the pages are written, and doing it twice changes nothing. Besides,
+
+* every page says in its head what it is about, where it stands, and which picture shows it;
+* what theorems and exercises give to each of their parts alike is no id;
+* the last line of a docstring, `Source: ...`, becomes a section of the API page.
 """
 
 import base64
@@ -20,16 +23,30 @@ import hashlib
 import json
 import re
 import shutil
+import textwrap
+from html import escape, unescape
 from pathlib import Path
 
 import imagesize
 import tinycss2
+from docutils import nodes
 from sphinx.util import logging
 
 LOGGER = logging.getLogger(__name__)
 MATHJAX_KEPT = ("startup.js", "core.js", "loader.js", "input/tex", "output/chtml", "a11y/assistive")
 MATHJAX_UNUSED = ("input/tex-base.js", "input/tex-full.js")
 SEARCH_SCRIPTS = ("searchtools.js", "language_data.js", "searchindex.js")
+# Jupyter Book always brings what makes code cells live, from another host.
+UNUSED_THEBE = (
+    r"\s*<link [^>]*sphinx-thebe\.css[^>]*>",
+    r"\s*<script>const THEBE_JS_URL[^<]*</script>",
+    r'\s*<script [^>]*src="[^"]*sphinx-thebe\.js[^"]*"></script>',
+    r'\s*<script type="text/x-thebe-config">[^<]*</script>',
+    r"\s*<script>kernelName = [^<]*</script>",
+)
+REPEATED_IDS = ("proof", "proof-content", "exercise-content", "solution-content")
+GENERATED = {"genindex": "Index", "search": "Search"}  # pages whose title their template writes
+DESCRIPTION_LENGTH = 300
 ICON_FONT = re.compile(r"\.fa[a-z0-9-]*::?(before|after)$")  # icons are drawn, not letters
 ICON_SCRIPT = """\
 // The Font Awesome Free icons of this site (https://fontawesome.com/license/free, CC BY 4.0).
@@ -175,7 +192,12 @@ def lighten(site):
         css = sheet.read_text(encoding="utf-8")
         if len(css) > 10_000:
             sheet.write_text(pruned_style(css, words), encoding="utf-8")
-    for unused in (*static.rglob("*.map"), *static.rglob("fa-*.ttf"), *static.rglob("fa-*.woff2")):
+    for unused in (
+        *static.rglob("sphinx-thebe*"),
+        *static.rglob("*.map"),
+        *static.rglob("fa-*.ttf"),
+        *static.rglob("fa-*.woff2"),
+    ):
         unused.unlink()
     _prune_mathjax(static / "mathjax")
 
@@ -193,6 +215,10 @@ def _tidy_page(page, styled):
         tidy = re.sub(r"<script>window\.MathJax = [^<]*</script>", "", tidy)
         start = r'<script defer="defer" src="[^"]*mathjax/startup\.js[^"]*"></script>'
         tidy = re.sub(start, "", tidy)
+    for thebe in UNUSED_THEBE:
+        tidy = re.sub(thebe, "", tidy)
+    viewport = iter(re.findall(r'<meta name="viewport"[^>]*>', tidy)[:1])
+    tidy = re.sub(r'<meta name="viewport"[^>]*>', lambda match: next(viewport, ""), tidy)
     seen = set()
 
     def once(match):
@@ -271,6 +297,114 @@ def _prune_mathjax(folder):
             path.unlink()
 
 
+def site_address(repository):
+    """Derive where GitHub publishes a repository's website.
+
+    Args:
+        repository: str, the address of the repository, such as `https://github.com/owner/name`.
+
+    Returns:
+        str, ending in a slash; empty if the repository is not GitHub's.
+    """
+    match = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+?)(?:\.git)?/?", repository)
+    if match is None:
+        return ""
+    owner, name = match[1].lower(), match[2]
+    own = name.lower() == f"{owner}.github.io"
+    return f"https://{owner}.github.io/" if own else f"https://{owner}.github.io/{name}/"
+
+
+def description_of(doctree):
+    """Take a page's first paragraph, shortened to what a search engine shows; may be empty."""
+    first = next(doctree.findall(nodes.paragraph), None) if doctree else None
+    text = "" if first is None else first.astext()
+    text = re.sub(r"(?<=[.!?])\s[^.!?]*:$", "", text)  # "It is used so:", and what follows is code
+    return textwrap.shorten(text, DESCRIPTION_LENGTH, placeholder=" …")
+
+
+def picture_of(doctree):
+    """Name the first picture of a written page that other sites can show.
+
+    Args:
+        doctree: the page's document, or None.
+
+    Returns:
+        str, the file name, or None.
+    """
+    pictures = doctree.findall(nodes.image) if doctree else []
+    addresses = (picture["uri"] for picture in pictures)
+    shown = (a for a in addresses if "_images/" in a and a.endswith((".png", ".jpg")))
+    return next((address.rpartition("/")[2] for address in shown), None)
+
+
+def _describe_page(app, pagename, templatename, context, doctree):
+    """Put a description and what Open Graph asks for into the head of a page."""
+    root, address = app.config.root_doc, app.config.html_baseurl
+    name = app.config.html_title or app.config.project
+    title = context.get("title") or context.get("indextitle") or GENERATED.get(pagename, name)
+    title = escape(unescape(re.sub(r"<[^>]*>", "", title)))
+    about = description_of(doctree)
+    if not about:
+        about = f"{unescape(title)}. {description_of(app.env.get_doctree(root))}"
+    picture = picture_of(doctree)
+    picture = f"{app.builder.imagedir}/{picture}" if picture else "_static/card.png"
+    properties = {
+        "og:type": "website" if pagename == root else "article",
+        "og:site_name": escape(name),
+        "og:title": title,
+        "og:description": escape(about),
+    }
+    if address:
+        properties["og:url"] = escape(context["pageurl"])
+        properties["og:image"] = escape(address + picture)
+    tags = [f'<meta name="description" content="{escape(about)}" />']
+    tags += [f'<meta property="{key}" content="{value}" />' for key, value in properties.items()]
+    tags += ['<meta name="twitter:card" content="summary_large_image" />']
+    context["metatags"] = "\n    ".join([context.get("metatags") or "", *tags])
+    if pagename == root and title == escape(name):
+        context["docstitle"] = ""  # not the same title twice in one
+
+
+def _drop_repeated_ids(app, doctree, docname):
+    for node in doctree.findall(nodes.Element):
+        if any(name in REPEATED_IDS for name in node["ids"]):
+            node["ids"] = [name for name in node["ids"] if name not in REPEATED_IDS]
+
+
+def draw_card(path, title, subtitle):
+    """Draw the picture by which other sites show a page that has none of its own.
+
+    Args:
+        path: Path of the PNG to write.
+        title: str.
+        subtitle: str, a sentence or two.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6.3), dpi=100, facecolor="#14507a")
+    figure.text(0.07, 0.78, textwrap.fill(title, 22), color="white", fontsize=54, va="top")
+    figure.text(0.07, 0.34, textwrap.fill(subtitle, 58), color="#cfe3f2", fontsize=24, va="top")
+    figure.savefig(path)
+
+
+def complete_redirect(site):
+    """Give `index.html` the head of the page to which it leads."""
+    index = site / "index.html"
+    html = index.read_text(encoding="utf-8") if index.exists() else ""
+    leads = re.fullmatch(r'\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" />\s*', html)
+    if leads is None:
+        return
+    target = (site / leads[1]).read_text(encoding="utf-8")
+    facts = r'<title>.*?</title>|<meta (?:charset|name|property)=[^>]*>|<link rel="canonical"[^>]*>'
+    head = "\n".join(re.findall(facts, target, re.DOTALL))
+    title = re.search(r"<title>(.*?)</title>", target, re.DOTALL)[1]
+    index.write_text(
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n{html.strip()}\n</head>\n'
+        f'<body><p><a href="{leads[1]}">{title}</a></p></body>\n</html>\n',
+        encoding="utf-8",
+    )
+
+
 def _source_as_section(app, what, name, obj, options, lines):
     """Put what follows `Source:` on lines of its own, indented, as napoleon wants a section."""
     starts = [i for i, line in enumerate(lines) if line.startswith("Source: ")]
@@ -280,19 +414,28 @@ def _source_as_section(app, what, name, obj, options, lines):
         lines[start:end] = ["Source:", f"    {words}"]
 
 
-def _choose_mathjax(app, config):
-    """Load MathJax by its components: the extension that brings it names a larger bundle."""
+def _complete_settings(app, config):
+    """Load MathJax by its components (the extension that brings it names a larger bundle); say
+    where the site stands, unless `_config.yml` does (`html: baseurl`)."""
     config.mathjax_path = "mathjax/startup.js"
+    repository = (config.html_theme_options or {}).get("repository_url", "")
+    config.html_baseurl = config.html_baseurl or site_address(repository)
 
 
 def _after_build(app, exception):
     if exception is None and app.builder.name in ("html", "dirhtml"):
-        lighten(Path(app.outdir))
+        site = Path(app.outdir)
+        about = description_of(app.env.get_doctree(app.config.root_doc))
+        draw_card(site / "_static" / "card.png", app.config.html_title or app.config.project, about)
+        lighten(site)
+        complete_redirect(site)
 
 
 def setup(app):
     """Register the extension with Sphinx; 900 puts it after the one that copies MathJax."""
     app.connect("autodoc-process-docstring", _source_as_section, priority=400)
-    app.connect("config-inited", _choose_mathjax)
+    app.connect("config-inited", _complete_settings)
+    app.connect("doctree-resolved", _drop_repeated_ids)
+    app.connect("html-page-context", _describe_page)
     app.connect("build-finished", _after_build, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
