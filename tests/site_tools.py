@@ -120,6 +120,8 @@ CONTRAST = r"""() => {
       source: image.getAttribute("src"),
       alt: image.alt,
       luminance: luminance(shown),
+      edge: luminance(over(channels(getComputedStyle(image).backgroundColor), shown)),
+      padding: parseFloat(getComputedStyle(image).paddingTop),
       filter: getComputedStyle(image).filter,
       width: image.getBoundingClientRect().width,
     };
@@ -144,16 +146,11 @@ SIMPLIFY = """() => {
   });
 }"""
 
-# What a reader can do with the code: copy each cell, and start it on Binder.
-CODE = """() => {
-  const start = document.querySelectorAll("[onclick='initThebeSBT()']");
-  return {
-    cells: document.querySelectorAll("div.cell_input div.highlight").length,
-    copies: document.querySelectorAll("div.cell_input button.copybtn").length,
-    live: typeof initThebeSBT,
-    starts: [...start].map((b) => b.getAttribute("aria-label") || b.innerText.trim()),
-  };
-}"""
+# What a reader can do with the code: copy each cell.
+CODE = """() => ({
+  cells: document.querySelectorAll("div.cell_input div.highlight").length,
+  copies: document.querySelectorAll("div.cell_input button.copybtn").length,
+})"""
 
 EQUATIONS = """() => {
   const boxes = [...document.querySelectorAll("div.math mjx-container")];
@@ -309,6 +306,80 @@ class Links(HTMLParser):
             self.loaded.append(attrs["href"])
         if tag == "meta" and attrs.get("http-equiv", "").lower() == "refresh":
             self.targets.append(attrs["content"].split("url=")[-1])
+
+
+class Head(HTMLParser):
+    """Collect what a page says about itself, and the ids of its elements, each time they appear."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.facts, self.inside_title = [], [], False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if "id" in attrs:
+            self.ids.append(attrs["id"] or "")
+        if tag == "html":
+            self.facts.append(("lang", attrs.get("lang", "")))
+        if tag == "meta" and "charset" in attrs:
+            self.facts.append(("charset", attrs["charset"]))
+        if tag == "meta":
+            name = attrs.get("name") or attrs.get("property")
+            self.facts.append((name, attrs.get("content") or ""))
+        if tag == "link" and attrs.get("rel") == "canonical":
+            self.facts.append(("canonical", attrs.get("href") or ""))
+        if tag == "title":
+            self.inside_title = True
+
+    def handle_endtag(self, tag):
+        self.inside_title = self.inside_title and tag != "title"
+
+    def handle_data(self, data):
+        if self.inside_title:
+            self.facts.append(("title", data))
+
+
+ONCE_A_PAGE = ["lang", "charset", "title", "viewport", "description", "canonical"]
+ONCE_A_PAGE += ["og:title", "og:description", "og:type", "og:url", "og:image", "og:site_name"]
+
+
+def faults_of_head(site, path, address):
+    """Find what is missing, double or wrong in a page's ids and in what it says about itself.
+
+    Args:
+        site: Path of the website.
+        path: Path of the page.
+        address: str, where the website is published, ending in a slash.
+
+    Returns:
+        list of str, one for each fault.
+    """
+    head, name = Head(path), path.relative_to(site).as_posix()
+    faults = [f"id {one!r} {head.ids.count(one)} times" for one in {*head.ids}]
+    faults = [fault for fault in faults if not fault.endswith(" 1 times")]
+    faults += [f"id {one!r} is not one word" for one in head.ids if len(one.split()) != 1]
+    said = {}
+    for fact in ONCE_A_PAGE:
+        values = [value.strip() for key, value in head.facts if key == fact]
+        said[fact] = values[0] if values else ""
+        if len(values) != 1 or not values[0]:
+            faults.append(f"{fact}: {values}")
+    for fact in ("description", "og:description", "og:title"):
+        if any(mark in said[fact] for mark in ("\\", "$", "{", "<", "`")):
+            faults.append(f"{fact} holds markup: {said[fact]}")
+    if not 20 <= len(said["description"]) <= 320:
+        faults.append(f"a description of {len(said['description'])} characters")
+    if not said["canonical"].startswith(address) or said["canonical"] != said["og:url"]:
+        faults.append(f"canonical {said['canonical']}, og:url {said['og:url']}")
+    elif said["canonical"] != address + name and name != "index.html":
+        faults.append(f"canonical {said['canonical']}")
+    elif not (site / said["canonical"].removeprefix(address)).is_file():
+        faults.append(f"no page {said['canonical']}")
+    picture = said["og:image"].removeprefix(address)
+    if picture == said["og:image"] or not (site / picture).is_file():
+        faults.append(f"no picture {said['og:image']}")
+    return [f"{name}: {fault}" for fault in faults]
 
 
 def html_files(site):

@@ -1,7 +1,13 @@
-"""What makes a chapter run again, what fails a build, and that a second build runs nothing."""
+"""What fails a build, again and again; that nothing is done twice; that any folder will do."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import nbformat
 import pytest
@@ -13,18 +19,21 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture
 def tree(tmp_path):
-    """A book of one page whose only cell appends a line to a file each time it runs."""
-    for name in ("requirements.txt", "constraints.txt"):
-        (tmp_path / name).write_text("keras>=3.8\n")
-    (tmp_path / "bigmodel_utils").mkdir()
-    (tmp_path / "bigmodel_utils" / "data.py").write_text("PINS = 1\n")
-    (tmp_path / "_config.yml").write_text(
-        "title: Small\nonly_build_toc_files: true\nexecute: {raise_on_error: true, timeout: 60}\n"
-        "sphinx: {config: {nb_execution_raise_on_error: true}}\n"
+    return book_of_one_page(tmp_path)
+
+
+def book_of_one_page(folder):
+    """A book whose only cell appends a line to a file each time it runs."""
+    (folder / "bigmodel_utils").mkdir(parents=True)
+    (folder / "bigmodel_utils" / "data.py").write_text("PINS = 1\n")
+    (folder / "_config.yml").write_text(
+        "title: Small\nonly_build_toc_files: true\nexecute: {timeout: 60}\n"
+        "bibtex_bibfiles: [references.bib]\n"
     )
-    (tmp_path / "_toc.yml").write_text("format: jb-book\nroot: page\n")
-    write_page(tmp_path, "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')")
-    return tmp_path
+    (folder / "references.bib").write_text("@misc{known, title = {Known}, year = 2000}\n")
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    write_page(folder, "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')")
+    return folder
 
 
 def write_page(tree, statement, title="# Page", name="page"):
@@ -36,61 +45,6 @@ def write_page(tree, statement, title="# Page", name="page"):
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=spec), tree / f"{name}.ipynb")
 
 
-def runs(tree):
-    found = list(tree.rglob("runs.txt"))
-    return sum(len(path.read_text().splitlines()) for path in found)
-
-
-CHANGES = {
-    "the helper package": lambda t, e: (t / "bigmodel_utils" / "data.py").write_text("PINS = 2\n"),
-    "a new helper module": lambda t, e: (t / "bigmodel_utils" / "new.py").write_text(""),
-    "a renamed helper module": lambda t, e: (t / "bigmodel_utils" / "data.py").rename(
-        t / "bigmodel_utils" / "other.py"
-    ),
-    "the requirements": lambda t, e: (t / "requirements.txt").write_text("keras>=3.9\n"),
-    "the constraints": lambda t, e: (t / "constraints.txt").write_text("keras==3.9\n"),
-    "the profile": lambda t, e: e.update(BIGMODEL_PROFILE="full"),
-    "the seed": lambda t, e: e.update(BIGMODEL_SEED="1"),
-    "the backend": lambda t, e: e.update(KERAS_BACKEND="jax"),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_every_input_of_a_chapter_changes_the_digest(tree, change):
-    environ = {}
-    before = build_book.environment_digest(tree, environ)
-    assert build_book.environment_digest(tree, dict(environ)) == before
-    change(tree, environ)
-    assert build_book.environment_digest(tree, environ) != before
-
-
-def test_compiled_files_do_not_change_the_digest(tree):
-    before = build_book.environment_digest(tree, {})
-    (tree / "bigmodel_utils" / "__pycache__").mkdir()
-    (tree / "bigmodel_utils" / "__pycache__" / "data.pyc").write_bytes(b"1")
-    assert build_book.environment_digest(tree, {}) == before
-
-
-def test_only_the_latest_caches_are_kept(tmp_path):
-    for age in range(5):
-        folder = tmp_path / f"cache{age}"
-        folder.mkdir()
-        os.utime(folder, (1000 - age, 1000 - age))
-    build_book.prune(tmp_path, keep=2)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cache0", "cache1"]
-
-
-def test_a_build_runs_what_changed_and_only_that(tree):
-    site = build_book.build(tree, tree)
-    assert (site / "index.html").exists() or (site / "page.html").exists()
-    assert runs(tree) == 1
-    build_book.build(tree, tree)
-    assert runs(tree) == 1, "nothing changed, and the page ran again"
-    (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n")
-    build_book.build(tree, tree)
-    assert runs(tree) == 2, "the helper changed, and the page did not run again"
-
-
 def add_chapters(tree, **statements):
     (tree / "chapters").mkdir()
     for name, statement in statements.items():
@@ -99,7 +53,175 @@ def add_chapters(tree, **statements):
     (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\nchapters:{listed}\n")
 
 
-def test_chapters_run_side_by_side_and_once(tree):
+def runs(tree):
+    found = [*tree.glob("runs.txt"), *tree.glob("chapters/runs.txt")]
+    return sum(len(path.read_text().splitlines()) for path in found)
+
+
+class PretendedSphinx:
+    """Stands for Sphinx: writes a page into a folder that must not exist yet, and ends as told."""
+
+    def __init__(self):
+        self.outcome, self.calls = 0, 0
+
+    def __call__(self, command, **options):
+        interpreter, script, source, site, config, builder = command
+        assert interpreter == sys.executable and Path(script).is_file()
+        assert Path(source).is_dir() and Path(config).is_file()
+        assert not site.exists() and not (site.parent / ".doctrees").exists(), "left over"
+        (site.parent / ".doctrees").mkdir()
+        site.mkdir()
+        (site / "index.html").write_text("<title>Small</title>")
+        self.calls += 1
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return subprocess.CompletedProcess(command, self.outcome)
+
+
+@pytest.fixture
+def sphinx(monkeypatch):
+    pretended = PretendedSphinx()
+    monkeypatch.setattr(build_book.subprocess, "run", pretended)
+    return pretended
+
+
+def unexecuted(tree):
+    return build_book.build(tree, tree, execute="off")
+
+
+def test_a_build_of_which_nothing_changed_is_not_repeated(tree, sphinx, capsys):
+    site = unexecuted(tree)
+    assert unexecuted(tree) == site
+    assert sphinx.calls == 1
+    assert "Nothing has changed" in capsys.readouterr().out
+
+
+UNFINISHED = {
+    "a warning": 1,
+    "killed": -9,
+    "Ctrl-C": KeyboardInterrupt(),
+    "no memory": MemoryError(),
+}
+
+
+@pytest.mark.parametrize("outcome", UNFINISHED.values(), ids=UNFINISHED)
+@pytest.mark.parametrize("before", ["nothing before", "a success before"])
+def test_a_build_that_did_not_succeed_is_repeated_from_nothing(tree, sphinx, outcome, before):
+    if before == "a success before":
+        unexecuted(tree)
+        (tree / "references.bib").write_text("")
+    sphinx.outcome = outcome
+    for _ in range(2):
+        calls = sphinx.calls
+        with pytest.raises((SystemExit, KeyboardInterrupt, MemoryError)):
+            unexecuted(tree)
+        assert sphinx.calls == calls + 1
+    sphinx.outcome = 0
+    unexecuted(tree)
+    calls = sphinx.calls
+    unexecuted(tree)
+    assert sphinx.calls == calls
+
+
+def add_page(tree):
+    (tree / "other.md").write_text("# Other\n")
+    (tree / "_toc.yml").write_text("format: jb-book\nroot: page\nchapters:\n  - file: other\n")
+
+
+BUILD_CHANGES = {
+    "the settings": lambda t: (t / "_config.yml").write_text("title: Other\n"),
+    "the table of contents": add_page,
+    "the bibliography": lambda t: (t / "references.bib").write_text(""),
+    "a page's text": lambda t: write_page(t, "1", title="# Another page"),
+    "the helper package": lambda t: (t / "bigmodel_utils" / "data.py").write_text("PINS = 2\n"),
+    "a page of the site is gone": lambda t: (t / "_build/html/index.html").unlink(),
+    "a page of the site was changed": lambda t: (t / "_build/html/index.html").write_text("?"),
+    "the site is gone": lambda t: shutil.rmtree(t / "_build" / "html"),
+}
+
+
+@pytest.mark.parametrize("change", BUILD_CHANGES.values(), ids=BUILD_CHANGES)
+def test_a_build_is_repeated_from_nothing_when_something_changed(tree, sphinx, change):
+    unexecuted(tree)
+    change(tree)
+    unexecuted(tree)
+    assert sphinx.calls == 2
+
+
+def test_a_change_of_the_tools_or_of_a_version_repeats_a_build(tree, sphinx, monkeypatch, tmp_path):
+    tools = tmp_path / "elsewhere" / "tools"
+    shutil.copytree(ROOT / "tools", tools, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(build_book, "ROOT", tools.parent)
+    unexecuted(tree)
+    unexecuted(tree)
+    assert sphinx.calls == 1
+    with (tools / "light_site.py").open("a") as tool:
+        tool.write("# changed\n")
+    unexecuted(tree)
+    assert sphinx.calls == 2
+    monkeypatch.setattr(build_book.inputs, "installed_versions", lambda: ["sphinx==0"])
+    unexecuted(tree)
+    assert sphinx.calls == 3
+
+
+def test_executed_outputs_are_inputs_of_the_pages(tree, sphinx, tmp_path):
+    folder = tmp_path / "executed"
+    folder.mkdir()
+    notebook = nbformat.read(tree / "page.ipynb", as_version=4)
+    for text in ("one", "one", "two"):
+        notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text=text)]
+        nbformat.write(notebook, folder / "page.ipynb")
+        build_book.build(tree, tree, execute="off", notebooks=folder)
+    assert sphinx.calls == 2
+
+
+FAULTS = {
+    "a broken reference": ("See {ref}`nowhere`.", "nowhere"),
+    "an unknown citation": ("See {cite}`nobody`.", "nobody"),
+    "a missing picture": ("![A picture](missing.png)", "missing.png"),
+    "an unknown directive": ("```{nothing}\n```", "nothing"),
+}
+
+
+def test_pages_with_faults_fail_every_build_with_the_same_words(tree, capfd):
+    """One book for all faults, since each build by Sphinx takes seconds."""
+    good = "pathlib.Path('runs.txt').open('a').write('run\\n')"
+    add_chapters(tree, **{f"page{number}": good for number in range(len(FAULTS))})
+    for number, (text, _) in enumerate(FAULTS.values()):
+        write_page(tree, good, title=f"# Page\n{text}", name=f"chapters/page{number}")
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="The book was not built"):
+            build_book.build(tree, tree)
+        said = capfd.readouterr().err
+        assert [fault for fault, (_, word) in FAULTS.items() if word not in said] == []
+        assert runs(tree) == 1 + len(FAULTS), "a page ran again, or never"
+
+
+def test_a_build_runs_what_changed_and_only_that(tree, sphinx):
+    build_book.build(tree, tree)
+    assert runs(tree) == 1
+    build_book.build(tree, tree)
+    assert runs(tree) == 1, "nothing changed, and the page ran again"
+    write_page(tree, "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n' * 2)")
+    build_book.build(tree, tree)
+    assert runs(tree) == 3, "its code changed, and the page did not run again"
+
+
+def test_a_change_of_words_runs_nothing_and_one_of_the_helper_everything(tree, sphinx):
+    add_chapters(tree, a="pathlib.Path('runs.txt').open('a').write('run\\n')")
+    build_book.build(tree, tree)
+    assert runs(tree) == 2
+    path = tree / "chapters" / "a.ipynb"
+    path.write_text(path.read_text().replace("# Page", "# Word"))
+    build_book.build(tree, tree)
+    assert runs(tree) == 2
+    assert sphinx.calls == 2
+    (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n")
+    build_book.build(tree, tree)
+    assert runs(tree) == 4, "the helper changed, and the pages did not run again"
+
+
+def test_chapters_run_side_by_side_and_once(tree, sphinx):
     """Each waits for the other's file: one after the other, the first would wait in vain."""
     meet = (
         "import time\npathlib.Path('{own}.txt').open('a').write('run\\n')\n"
@@ -109,35 +231,44 @@ def test_chapters_run_side_by_side_and_once(tree):
         "print('met')"
     )
     add_chapters(tree, a=meet.format(own="a", other="b"), b=meet.format(own="b", other="a"))
-    site = build_book.build(tree, tree, jobs=2)
+    build_book.build(tree, tree, jobs=2)
     for name in ("a", "b"):
-        assert "met" in (site / "chapters" / f"{name}.html").read_text(encoding="utf-8")
+        shown = nbformat.read(tree / f"_build/source/chapters/{name}.ipynb", as_version=4)
+        assert [out.text for out in shown.cells[1].outputs] == ["met\n"]
         assert (tree / "chapters" / f"{name}.txt").read_text() == "run\n"
 
 
-def test_a_failing_chapter_names_itself_and_loses_no_other(tree):
+def test_a_failing_chapter_names_itself_and_loses_no_other(tree, sphinx):
     good = "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')"
     add_chapters(tree, good=good, bad="raise RuntimeError('the cell failed')")
     for _ in range(2):
         with pytest.raises(SystemExit, match=r"(?s)not built.*bad.ipynb.*the cell failed"):
             build_book.build(tree, tree)
-    assert runs(tree) == 1, "the good chapter ran again"
+    assert runs(tree) == 2, "the good chapter or the page ran again"
+    assert sphinx.calls == 0
 
 
-def test_a_failing_cell_fails_the_build(tree, capfd):
-    write_page(tree, "raise RuntimeError('the cell failed')")
-    with pytest.raises(SystemExit, match="The book was not built"):
-        build_book.build(tree, tree)
-    assert "the cell failed" in "".join(capfd.readouterr())
+FOLDERS = ["100 % sure?", "naïve #1 課程", 'it\'s a "book" & more;']
 
 
-def test_a_sphinx_warning_fails_the_build(tree):
-    (tree / "_static").mkdir()
-    (tree / "chapters").mkdir()
-    (tree / "page.md").write_text("# Page\n\nSee {ref}`nowhere`.\n")
-    (tree / "page.ipynb").unlink()
-    with pytest.raises(SystemExit, match="The book was not built"):
-        build_book.build(tree, tree, execute="off")
+def test_a_book_can_stand_in_folders_of_any_name(tmp_path):
+    tree = book_of_one_page(tmp_path.joinpath(*FOLDERS))
+    site = build_book.build(tree, tree)
+    assert site == tree / "_build" / "html"
+    assert "Page" in (site / "page.html").read_text(encoding="utf-8")
+    assert runs(tree) == 1
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_printed_address_opens(tmp_path, sphinx, monkeypatch, capsys, name):
+    tree = book_of_one_page(tmp_path / name)
+    shutil.copytree(ROOT / "tools", tree / "tools")
+    monkeypatch.setattr(build_book, "ROOT", tree)
+    monkeypatch.setattr(sys, "argv", ["build_book.py", "--execute", "off"])
+    build_book.main()
+    address = urlsplit(capsys.readouterr().out.split()[-1])
+    assert (address.scheme, address.query, address.fragment) == ("file", "", "")
+    assert Path(url2pathname(address.path)) == tree / "_build" / "html" / "index.html"
 
 
 def test_notebooks_that_are_shown_keep_their_outputs_and_gain_cards_for_missing_figures(tmp_path):
@@ -148,15 +279,25 @@ def test_notebooks_that_are_shown_keep_their_outputs_and_gain_cards_for_missing_
         nbformat.v4.new_code_cell("draw()", metadata=figure),
         nbformat.v4.new_code_cell("print(1)"),
     ]
-    shown = tmp_path / "shown"
-    shown.mkdir()
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), shown / "a.ipynb")
-    build_book.copy_sources(ROOT, tmp_path / "source", shown)
+    notebook = json.loads(nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    build_book.copy_sources(ROOT, tmp_path / "source", {Path("chapters/a.ipynb"): notebook})
     copied = nbformat.read(tmp_path / "source" / "chapters" / "a.ipynb", as_version=4).cells
     assert copied[0].outputs[0].data["image/png"] == "AAAA"
     assert copied[1].outputs[0].data["image/png"].startswith("iVBOR")
     assert copied[2].outputs == []
     assert (tmp_path / "source" / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()
+
+
+@pytest.mark.parametrize("folder", ["chapters", "teach", "more/deep"])
+def test_pages_of_any_folder_are_copied_with_their_pictures(tree, sphinx, folder):
+    (tree / folder).mkdir(parents=True)
+    (tree / folder / "a.md").write_text("# A\n")
+    (tree / folder / "picture.png").write_bytes(b"\x89PNG")
+    entry = f"chapters:\n  - file: {folder}/a\n"
+    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\n{entry}")
+    unexecuted(tree)
+    for name in ("a.md", "picture.png"):
+        assert (tree / "_build" / "source" / folder / name).is_file()
 
 
 def test_every_chapter_has_its_place_in_the_order():
@@ -175,3 +316,38 @@ def test_notebooks_side_by_side_share_the_cores_and_leave_a_user_the_choice():
     order.share_cores(crowded, 4, 2)
     assert alone == {}
     assert crowded["TF_NUM_INTRAOP_THREADS"] == "1"
+
+
+def test_every_clone_has_the_same_line_ends(tmp_path):
+    """Git turns LF into CRLF on a machine set up so; .gitattributes must stand against it."""
+
+    def git(*arguments):
+        options = ["-c", "core.autocrlf=true", "-c", "user.name=a", "-c", "user.email=a@b"]
+        quiet = {"check": True, "capture_output": True}
+        subprocess.run(["git", *options, *arguments], cwd=tmp_path, **quiet)
+
+    shutil.copy(ROOT / ".gitattributes", tmp_path)
+    texts = ["Makefile", "run", "postBuild", "a.py", "a.ipynb", "a.md", "a.yml", "a.css", "a.svg"]
+    for name in texts:
+        (tmp_path / name).write_bytes(b"one\r\ntwo\r\n")
+    pictures = ["a.png", "a.jpg", "a.wav"]
+    for name in pictures:
+        (tmp_path / name).write_bytes(b"one\r\ntwo\r\n")
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "All")
+    for name in texts + pictures:
+        (tmp_path / name).unlink()
+    git("checkout", "--", ".")
+    assert [n for n in texts if b"\r" in (tmp_path / n).read_bytes()] == []
+    assert [n for n in pictures if b"\r" not in (tmp_path / n).read_bytes()] == []
+
+
+def test_no_tracked_text_has_windows_line_ends():
+    suffixes = {".py", ".ipynb", ".md", ".yml", ".toml", ".css", ".js", ".svg", ".txt", ".bib", ""}
+    skipped = {".git", ".venv", "_build", "build", "__pycache__"}
+    for folder, names, files in os.walk(ROOT):
+        names[:] = [n for n in names if n not in skipped and not n.startswith((".pytest", ".ruff"))]
+        for path in (Path(folder, name) for name in files):
+            if path.suffix in suffixes and path.is_file():
+                assert b"\r\n" not in path.read_bytes(), path

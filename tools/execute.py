@@ -1,6 +1,7 @@
 """Execute notebooks side by side, each with this interpreter, and keep those that pass."""
 
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from time import monotonic
@@ -98,7 +99,7 @@ def run(client, target, environ):
         with log.open("wb") as noise:
             client.execute(env=dict(environ), stdout=noise, stderr=noise)
     except (CellExecutionError, CellTimeoutError) as error:
-        return monotonic() - start, str(error)
+        return monotonic() - start, re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     except (DeadKernelError, RuntimeError) as error:
         last = log.read_text(encoding="utf-8", errors="replace")[-2000:]
         return monotonic() - start, f"{error}\nThe end of {log}:\n{last}"

@@ -40,7 +40,8 @@ def keras_settings(environ):
         settings = json.loads((home / "keras.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {k: v for k, v in settings.items() if (k, v) not in KERAS_DEFAULTS.items()}
+    items = settings.items() if isinstance(settings, dict) else ()
+    return {k: v for k, v in items if (k, v) not in KERAS_DEFAULTS.items()}
 
 
 def kernel_environment(root, environ, folder):
