@@ -287,6 +287,9 @@ def violations(page, options):
     ]
 
 
+NOT_LOADED = ("index", "search", "canonical")  # relations of a page that no browser follows
+
+
 class Links(HTMLParser):
     """Collect the anchors of a page, where it points to, and what it loads by itself."""
 
@@ -302,7 +305,7 @@ class Links(HTMLParser):
             self.targets.append(attrs["href"])
         if tag in ("img", "script", "iframe", "source", "video") and attrs.get("src"):
             self.loaded.append(attrs["src"])
-        if tag == "link" and attrs.get("href") and attrs.get("rel") not in ("index", "search"):
+        if tag == "link" and attrs.get("href") and attrs.get("rel") not in NOT_LOADED:
             self.loaded.append(attrs["href"])
         if tag == "meta" and attrs.get("http-equiv", "").lower() == "refresh":
             self.targets.append(attrs["content"].split("url=")[-1])
