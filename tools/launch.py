@@ -1,0 +1,137 @@
+"""Sphinx extension: plain notebooks in the website, and buttons that lead to them.
+
+When the site has been written, `tools/notebooks.py` derives the notebooks into its folder
+`notebooks`, with the numbers and addresses that Sphinx has given. The download button of a chapter
+leads there, and so works without a network. The workflow `book` pushes the same folder to the
+branch `notebooks`, from which Colab and Kaggle open them. Binder opens the chapter itself: its
+environment is made from the main branch, and its JupyterLab typesets theorems and references.
+"""
+
+import re
+from pathlib import Path
+
+BRANCH = "notebooks"
+
+
+def launch_links(owner_name, slug):
+    """Make the addresses at which a chapter can be run.
+
+    Args:
+        owner_name: str, the repository on GitHub, `owner/name`.
+        slug: str, the name of the chapter's file without its ending.
+
+    Returns:
+        dict from the service's name to the address.
+    """
+    plain = f"{owner_name}/blob/{BRANCH}/{slug}.ipynb"
+    source = f"{owner_name}/main?urlpath=lab/tree/chapters/{slug}.ipynb"
+    return {
+        "Colab": f"https://colab.research.google.com/github/{plain}",
+        "Kaggle": f"https://kaggle.com/kernels/welcome?src=https://github.com/{plain}",
+        "Binder": f"https://mybinder.org/v2/gh/{source}",
+    }
+
+
+def site_address(owner_name):
+    """Make the address of a repository's GitHub Pages, with a closing slash."""
+    owner, name = owner_name.split("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def markdown(node):
+    """Write a title of the document tree as Markdown."""
+    marks = {"literal": "`{}`", "emphasis": "*{}*", "strong": "**{}**", "math": "${}$"}
+    if not node.children:
+        return node.astext()
+    inside = "".join(map(markdown, node.children))
+    return marks.get(node.tagname, "{}").format(inside)
+
+
+def collect(app):
+    """Collect what the plain notebooks need from Sphinx, once it has read and numbered the book.
+
+    Args:
+        app: Sphinx's application.
+
+    Returns:
+        dict, see `tools.notebooks.Page`.
+    """
+    from docutils import nodes
+
+    env, pages, sections, labels = app.env, {}, {}, {}
+
+    def add(label, page, anchor, form, number, title=""):
+        number = ".".join(map(str, number or ()))
+        name = form.format(number) if number or "{}" not in form else ""
+        labels[label] = {"page": page, "anchor": anchor, "name": name, "number": number}
+        labels[label]["title"] = str(title)  # Sphinx translates some of its own lazily
+
+    def numbered(kind, page, anchor):
+        return env.toc_fignumbers.get(page, {}).get(kind, {}).get(anchor)
+
+    forms = {kind: form.replace("%s", "{}") for kind, form in app.config.numfig_format.items()}
+    standard = env.get_domain("std")
+    for label, (page, anchor, title) in standard.labels.items():
+        kinds = [kind for kind in ("figure", "table") if numbered(kind, page, anchor)]
+        form, number = ("", None) if not kinds else (forms[kinds[0]], numbered(kinds[0], page, anchor))
+        add(label, page, anchor, form, number, title)
+    for page in sorted(env.found_docs):
+        pages[page] = markdown(env.titles[page])
+        sections[page] = []
+        of_page = env.toc_secnumbers.get(page, {})
+        found = env.get_doctree(page).findall(nodes.section)
+        for section in (s for s in found if isinstance(s[0], nodes.title)):
+            number = of_page.get(f"#{section['ids'][0]}" if sections[page] else "")
+            sections[page].append(".".join(map(str, number or ())))
+            for label in section["ids"]:
+                if label in standard.anonlabels:
+                    add(label, page, label, forms["section"], number, markdown(section[0]))
+    for label, (page, _) in env.get_domain("math").equations.items():
+        anchor = nodes.make_id(f"equation-{label}")
+        form = app.config.math_eqref_format.replace("{number}", "{}")
+        add(label, page, anchor, form, numbered("displaymath", page, anchor))
+    for label, proof in getattr(env, "proof_list", {}).items():
+        number = numbered(proof["countertype"], proof["docname"], label)
+        form = proof["realtype"].title() + ("" if proof["nonumber"] else " {}")
+        add(label, proof["docname"], label, form, number)
+    exercises = getattr(env, "sphinx_exercise_registry", {})
+    for label, exercise in exercises.items():
+        number = numbered("exercise", exercise["docname"], label)
+        add(label, exercise["docname"], label, "Exercise {}" if number else "Exercise", number)
+    for label, exercise in exercises.items():
+        if exercise["type"] == "solution":
+            asked = labels[exercise["node"]["target_label"]]["name"]
+            add(label, exercise["docname"], label, f"Solution to {asked}", None)
+    options = app.config.html_theme_options
+    owner_name = options["repository_url"].removeprefix("https://github.com/")
+    branch = options.get("repository_branch", "main")
+    return {
+        "site": app.config.html_baseurl or site_address(owner_name),
+        "images": f"https://raw.githubusercontent.com/{owner_name}/{branch}/",
+        "pages": pages,
+        "sections": sections,
+        "labels": labels,
+    }
+
+
+def _write_notebooks(app, exception):
+    from sphinx.errors import ExtensionError
+
+    from tools import notebooks
+
+    if exception is not None or app.builder.name != "html":
+        return
+    numbers = collect(app)
+    import json
+    Path("/tmp/nbw/numbers.json").write_text(json.dumps(numbers, indent=1))
+    try:
+        notebooks.derive_all(Path(app.srcdir), numbers, Path(app.outdir) / BRANCH)
+    except notebooks.NotPlain as error:
+        raise ExtensionError(f"no plain notebook can be made: {error}") from error
+
+
+def setup(app):
+    """Register the extension with Sphinx."""
+    app.connect("build-finished", _write_notebooks)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
