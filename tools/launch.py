@@ -7,10 +7,14 @@ branch `notebooks`, from which Colab and Kaggle open them. Binder opens the chap
 environment is made from the main branch, and its JupyterLab typesets theorems and references.
 """
 
-import re
 from pathlib import Path
 
 BRANCH = "notebooks"
+ICONS = {
+    "Colab": "_static/images/logo_colab.png",
+    "Kaggle": "fab fa-kaggle",
+    "Binder": "_static/images/logo_binder.svg",
+}
 
 
 def launch_links(owner_name, slug):
@@ -37,6 +41,13 @@ def site_address(owner_name):
     owner, name = owner_name.split("/")
     host = f"{owner.lower()}.github.io"
     return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
+def owner_and_name(config):
+    """Read `owner/name` from Sphinx's configuration."""
+    return (
+        config.html_theme_options["repository_url"].removeprefix("https://github.com/").strip("/")
+    )
 
 
 def markdown(node):
@@ -73,9 +84,10 @@ def collect(app):
     forms = {kind: form.replace("%s", "{}") for kind, form in app.config.numfig_format.items()}
     standard = env.get_domain("std")
     for label, (page, anchor, title) in standard.labels.items():
-        kinds = [kind for kind in ("figure", "table") if numbered(kind, page, anchor)]
-        form, number = ("", None) if not kinds else (forms[kinds[0]], numbered(kinds[0], page, anchor))
-        add(label, page, anchor, form, number, title)
+        add(label, page, anchor, "", None, title)
+        for kind in ("figure", "table"):
+            if numbered(kind, page, anchor):
+                add(label, page, anchor, forms[kind], numbered(kind, page, anchor), title)
     for page in sorted(env.found_docs):
         pages[page] = markdown(env.titles[page])
         sections[page] = []
@@ -103,9 +115,8 @@ def collect(app):
         if exercise["type"] == "solution":
             asked = labels[exercise["node"]["target_label"]]["name"]
             add(label, exercise["docname"], label, f"Solution to {asked}", None)
-    options = app.config.html_theme_options
-    owner_name = options["repository_url"].removeprefix("https://github.com/")
-    branch = options.get("repository_branch", "main")
+    owner_name = owner_and_name(app.config)
+    branch = app.config.html_theme_options.get("repository_branch", "main")
     return {
         "site": app.config.html_baseurl or site_address(owner_name),
         "images": f"https://raw.githubusercontent.com/{owner_name}/{branch}/",
@@ -115,23 +126,58 @@ def collect(app):
     }
 
 
+def _lead_to_plain_notebooks(app, pagename, templatename, context, doctree):
+    """Change the theme's buttons on a notebook's page; those that run in the page stay."""
+    if doctree is None or not app.env.doc2path(pagename).endswith(".ipynb"):
+        return
+    slug = Path(pagename).name
+    links = launch_links(owner_and_name(app.config), slug)
+    launch = [
+        {
+            "type": "link",
+            "text": name,
+            "tooltip": f"Launch on {name}",
+            "icon": ICONS[name],
+            "url": url,
+        }
+        for name, url in links.items()
+    ]
+    plain = {
+        "url": context["pathto"](f"{BRANCH}/{slug}.ipynb", 1),
+        "tooltip": "Download the notebook in plain Markdown",
+        "label": "download-notebook-button",
+    }
+    for group in context["header_buttons"]:
+        if group.get("label") == "launch-buttons":
+            kept = [button for button in group["buttons"] if button["type"] != "link"]
+            group["buttons"] = launch + kept
+        for button in group.get("buttons", []):
+            if button.get("label") == "download-source-button":
+                button |= plain
+
+
 def _write_notebooks(app, exception):
+    """Put the plain notebooks into the site; a browser shall save them rather than show them."""
+    if exception is not None or app.builder.name != "html":
+        return
     from sphinx.errors import ExtensionError
 
     from tools import notebooks
 
-    if exception is not None or app.builder.name != "html":
-        return
-    numbers = collect(app)
-    import json
-    Path("/tmp/nbw/numbers.json").write_text(json.dumps(numbers, indent=1))
+    site = Path(app.outdir)
     try:
-        notebooks.derive_all(Path(app.srcdir), numbers, Path(app.outdir) / BRANCH)
+        written = notebooks.derive_all(Path(app.srcdir), collect(app), site / BRANCH)
     except notebooks.NotPlain as error:
         raise ExtensionError(f"no plain notebook can be made: {error}") from error
+    for path in written:
+        page = site / "chapters" / f"{path.stem}.html"
+        button = f'<a href="../{BRANCH}/{path.name}" '
+        text = page.read_text(encoding="utf-8")
+        page.write_text(text.replace(f'{button}target="_blank"', f"{button}download"), "utf-8")
 
 
 def setup(app):
-    """Register the extension with Sphinx."""
+    """Register the extension with Sphinx; 502 puts the buttons after the theme's."""
+    app.connect("html-page-context", _lead_to_plain_notebooks, priority=502)
     app.connect("build-finished", _write_notebooks)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
