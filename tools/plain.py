@@ -5,15 +5,18 @@ among them is rewritten, everything else stays as the author typed it. Numbers, 
 are given, never counted here.
 """
 
+import functools
 import html
 import posixpath
 import re
+import textwrap
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from markdown_it.renderer import RendererHTML
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
+from sphinx_proof.proof_type import PROOF_TYPES
 
 EXTENSIONS = {"amsmath", "colon_fence", "deflist", "dollarmath", "substitution", "tasklist"}
 REWRITTEN = [
@@ -65,9 +68,7 @@ class Page:
     notes: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        """Make the parser that the website uses, and begin with the first heading."""
-        self.parser = create_md_parser(MdParserConfig(enable_extensions=EXTENSIONS), RendererHTML)
-        self.parser.disable("footnote_tail")  # definitions stay where they are written
+        """Begin with the first heading."""
         self.headings = iter(self.numbers["sections"][self.name])
 
     def label(self, name):
@@ -92,6 +93,13 @@ class Page:
         raise NotPlain(f"there is no page {path!r}")
 
 
+@functools.cache
+def parser():
+    """Make the parser that the website uses; definitions of notes stay where they are written."""
+    config = MdParserConfig(enable_extensions=EXTENSIONS)
+    return create_md_parser(config, RendererHTML).disable("footnote_tail")
+
+
 def anchor(label):
     """Make the place that `[...](#label)` leads to."""
     return f'<a id="{label}"></a>' if label else ""
@@ -112,12 +120,14 @@ def convert(text, page, quoted=False):
         NotPlain: if something in it is unknown.
     """
     source, pieces, at = text.split("\n"), [], 0
-    for token, following in pairwise([*page.parser.parse(text), None]):
+    for token, following in pairwise([*parser().parse(text), None]):
         if token.type not in [*REWRITTEN, *REFUSED, "inline"] or token.map[0] < at:
             continue
         start, end = token.map[0], max(token.map)
         while end > start + 1 and not source[end - 1].strip(" >"):
             end -= 1
+        while token.type == "amsmath" and "\\end{" not in source[end - 1]:
+            end += 1  # the parser leaves the last line out
         lines = source[start : max(end, start + 1)]
         if token.info.startswith("{solution-start}"):  # the rest of the cell belongs to it
             token.content, end = "\n".join([token.content, *source[end:]]), len(source)
@@ -177,6 +187,7 @@ def formula(text, label, page, quoted):
     In a block quote it stands on one line: JupyterLab would take the marks of further lines for a
     part of the formula.
     """
+    text = textwrap.dedent(text.strip("\n"))
     lines = [re.sub(r"(?<!\\)%.*", "", line).rstrip() for line in text.split("\n")]
     lines = [line for line in lines if line.strip()]
     outside = re.sub(r"\\begin\{([\w*]+)\}.*?\\end\{\1\}", "", "\n".join(lines), flags=re.DOTALL)
@@ -205,7 +216,7 @@ def directive(name, title, content, page, quoted):
     label, title = options.get("label", options.get("name")), inline(title, page)
     if name == "prf:proof":
         return headed(f"*Proof{bracketed(title)}.*", label, options, proof_body(text, page), page)
-    if name.startswith("prf:") or name in ("exercise", "exercise-start"):
+    if name.removeprefix("prf:") in PROOF_TYPES or name in ("exercise", "exercise-start"):
         head = f"**{numbered(name, label, options, page)}**{bracketed(title)}"
         return headed(head, label, options, ["", *body(text, page, True)], page)
     if name in ("solution", "solution-start"):
@@ -272,7 +283,7 @@ def proof_body(text, page):
 def headed(head, label, options, lines, page):
     """Put lines under a head into a block quote, or fold them if their class says so."""
     if "dropdown" in options.get("class", "").split():
-        folded = details(head.replace("**", ""), lines)
+        folded = details(head.replace("**", ""), lines if lines[0] else lines[1:])
         return [anchor(label), "", *folded] if label else folded
     if lines[0]:
         head, lines = f"{head} {lines[0]}", lines[1:]
