@@ -14,7 +14,7 @@ ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)
 endif
 
-.PHONY: help book site test test-install lab lint links repository clean clean-all
+.PHONY: help book site test test-install lab lint links notebooks repository clean clean-all
 help:
 	@echo "make book    build the website, executing every chapter that changed"
 	@echo "make test    run every test and every notebook   (BACKEND=jax or torch for another backend)"
@@ -40,8 +40,8 @@ site: $(STAMP)
 # that have just run.
 test: $(STAMP)
 ifeq ($(TESTS),)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/test_site.py
-	$(BIN)/python -m pytest tests/test_site.py
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/test_site.py --ignore tests/test_launch.py
+	$(BIN)/python -m pytest tests/test_site.py tests/test_launch.py
 else
 	$(BIN)/python -m pytest $(TESTS)
 endif
@@ -59,6 +59,10 @@ lint: $(STAMP)
 
 links: $(STAMP)
 	$(BIN)/python tools/build_book.py --execute off --builder linkcheck --output _build/links
+
+# The chapters in plain Markdown, as Colab, Kaggle and GitHub read it.
+notebooks: $(STAMP)
+	$(BIN)/python tools/notebooks.py
 
 repository: $(STAMP)
 	$(BIN)/python tools/repository.py "$(URL)"

@@ -8,8 +8,6 @@ sample outputs in place of the real ones.
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
@@ -28,7 +26,6 @@ from site_tools import (
     read,
     reading,
     served,
-    with_sample_outputs,
 )
 
 import bigmodel_utils
@@ -41,23 +38,6 @@ FILES = [TOC["root"]] + [c["file"] for part in TOC["parts"] for c in part["chapt
 CHAPTERS = [name for name in FILES if name.startswith("chapters/")]
 PAGES = [*FILES, "search", "genindex", "prf-prf"]
 MODES = ["light", "dark"]
-
-
-@pytest.fixture(scope="session")
-def built_site(tmp_path_factory, shown_notebooks):
-    given = os.environ.get("BIGMODEL_SITE")
-    if given:
-        site = Path(given).resolve()
-        assert (site / "index.html").is_file(), f"BIGMODEL_SITE={given} holds no website"
-        return site
-    folder = tmp_path_factory.mktemp("site")
-    notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
-    command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
-    command += ["--output", folder / "book", "--notebooks", notebooks]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
-    [index] = (folder / "book").rglob("html/index.html")
-    return index.parent
 
 
 @pytest.fixture(scope="session")

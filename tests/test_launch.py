@@ -1,0 +1,272 @@
+"""The plain notebooks that the website holds agree with it, and its buttons lead to them."""
+
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urljoin
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+
+from tools import launch, repository
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+OWNER_NAME = repository.owner_and_name(repository.current_address(ROOT))
+EMPTY = {"area", "br", "col", "hr", "img", "input", "link", "meta", "path", "source", "wbr"}
+every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+
+
+class Elements(HTMLParser):
+    """Collect what stands in the elements of a page: tag, attributes, text, in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs), []))
+        if tag not in EMPTY:
+            self.open.append(self.found[-1])
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        for _, _, inside in self.open:
+            inside.append(data)
+
+    def texts(self, tag, **wanted):
+        """Give the attributes and the text of those elements whose class holds a word."""
+        for name, attrs, inside in self.found:
+            classes = (attrs.get("class") or "").split()
+            if name == tag and all(word in classes for word in wanted.values()):
+                yield attrs, " ".join("".join(inside).split())
+
+
+def plain(words):
+    """Take the marks of Markdown and of a page's headings off a text."""
+    words = re.sub(r"\\\((.*?)\\\)", r"$\1$", words.removesuffix("#").strip())
+    words = words.replace("’", "'").replace("“", '"').replace("”", '"').replace("…", "...")
+    return " ".join(re.sub(r"[`*]", "", words).split())
+
+
+@pytest.fixture(scope="session")
+def derived(built_site):
+    """Read the website's notebooks by name."""
+    paths = (built_site / launch.BRANCH).glob("*.ipynb")
+    return {path.stem: nbformat.read(path, as_version=4) for path in paths}
+
+
+@pytest.fixture(scope="session")
+def page(built_site):
+    """Read a page of the website once."""
+    pages = {}
+
+    def read(slug):
+        if slug not in pages:
+            text = (built_site / "chapters" / f"{slug}.html").read_text(encoding="utf-8")
+            pages[slug] = Elements(text)
+        return pages[slug]
+
+    return read
+
+
+def prose(notebook):
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def without_code(text):
+    """Leave out what stands in code and in formulas, where MyST has no meaning."""
+    text = re.sub(r"^(```+).*?^\1", "", text, flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$]+\$", "", text, flags=re.DOTALL)
+
+
+def test_every_chapter_has_a_plain_notebook_and_nothing_else_does(derived):
+    assert sorted(derived) == [path.stem for path in CHAPTERS]
+
+
+@every_chapter
+def test_nothing_of_myst_is_left(derived, chapter):
+    text = prose(derived[chapter.stem])
+    raw = {
+        "a directive": r"^[\s>]*[:`]{3,}\s*\{.*|^[\s>]*:::.*",
+        "a role": r"\{[A-Za-z][\w:.+-]*\}`.*",
+        "a target": r"^[\s>]*\([\w-]+\)=.*",
+        "an option": r"^[\s>]*:[a-z-]+:.*",
+        "a label of an equation": r"\$\$\s*\([\w-]+\).*",
+        "a note": r".*\[\^.*",
+        "a comment": r"^\+\+\+.*|^% .*",
+    }
+    for what, pattern in raw.items():
+        found = re.findall(pattern, text if "`" in pattern else without_code(text), re.MULTILINE)
+        assert not found, f"{what} is left: {found[:3]}"
+
+
+@every_chapter
+def test_links_within_a_notebook_lead_to_a_place_in_it(derived, chapter):
+    text = prose(derived[chapter.stem])
+    places = re.findall(r'<a id="([^"]+)"></a>', text)
+    aims = set(re.findall(r"\]\(#([^)]*)\)", text))
+    assert aims, "a chapter refers to itself"
+    assert aims - set(places) == set()
+    assert [place for place, count in Counter(places).items() if count > 1] == []
+
+
+@every_chapter
+def test_links_to_the_website_lead_to_a_place_in_it(derived, built_site, chapter):
+    address = launch.site_address(OWNER_NAME)
+    links = re.findall(
+        rf"\]\({re.escape(address)}([^)#]*)(?:#([^)]*))?\)", prose(derived[chapter.stem])
+    )
+    for path, place in links:
+        text = (built_site / path).read_text(encoding="utf-8")
+        assert not place or f'id="{unquote(place)}"' in text, f"{path}#{place}"
+    assert (f"chapters/{chapter.stem}.html", "") in links, "it does not say where it comes from"
+
+
+@every_chapter
+def test_code_and_ids_are_those_of_the_chapter(derived, chapter):
+    source = nbformat.read(chapter, as_version=4)
+    cells = derived[chapter.stem].cells
+    assert [c.source for c in cells if c.cell_type == "code"] == [
+        c.source for c in source.cells if c.cell_type == "code"
+    ]
+    ids = [cell.id for cell in source.cells]
+    kept = [cell.id for cell in cells if cell.id in ids]
+    assert kept == ids
+    for cell in cells:
+        if cell.id not in ids:
+            assert cell.id.endswith("-caption") or cell.id in ("notes", "references")
+        assert cell.source.strip(), "an empty cell invites typing"
+    nbformat.validate(derived[chapter.stem])
+
+
+@every_chapter
+def test_code_is_the_same_in_every_byte(built_site, chapter):
+    """Read as JSON alone, without a library that could mend it on both sides."""
+    stored = built_site / launch.BRANCH / chapter.name
+    sources = [
+        [
+            (c["id"], "".join(c["source"]))
+            for c in json.loads(p.read_bytes())["cells"]
+            if c["cell_type"] == "code"
+        ]
+        for p in (chapter, stored)
+    ]
+    assert sources[0] == sources[1]
+    assert b"outputs" in stored.read_bytes() and b"image/png" not in stored.read_bytes()
+
+
+@every_chapter
+def test_headings_carry_the_numbers_of_the_website(derived, page, chapter):
+    found = re.findall(r"^#+ (.+)$", without_fences(prose(derived[chapter.stem])), re.MULTILINE)
+    expected = [
+        plain(text)
+        for tag, attrs, inside in page(chapter.stem).found
+        if tag in ("h1", "h2", "h3", "h4")
+        for text in ["".join(inside)]
+        if text.strip().endswith("#")
+    ]
+    assert [plain(heading) for heading in found] == expected
+    assert len(found) > 8
+
+
+def without_fences(text):
+    return re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@every_chapter
+def test_equations_carry_the_numbers_of_the_website(derived, page, chapter):
+    expected = [
+        text.removesuffix("#").strip("()") for _, text in page(chapter.stem).texts("span", c="eqno")
+    ]
+    assert re.findall(r"\\tag\{([^}]*)\}", prose(derived[chapter.stem])) == expected
+    assert expected
+
+
+@every_chapter
+def test_theorems_exercises_and_figures_carry_the_numbers_of_the_website(derived, page, chapter):
+    expected = [
+        text.rstrip(".") for _, text in page(chapter.stem).texts("span", c="caption-number")
+    ]
+    found = re.findall(r"\*\*([A-Z][a-z.]+ \d+\.\d+)\.?\*\*", prose(derived[chapter.stem]))
+    assert Counter(found) == Counter(expected)
+    assert len(found) > 8
+
+
+@every_chapter
+def test_references_read_as_on_the_website(derived, page, chapter):
+    """Every reference of the page, by what it says and where it leads, against the notebook's."""
+    slug = chapter.stem
+    here = f"{launch.site_address(OWNER_NAME)}chapters/{slug}.html"
+    expected = Counter()
+    for attrs, text in page(slug).texts("a", a="reference", b="internal"):
+        aim = urljoin(here, attrs["href"])
+        if re.search(r"#(equation-)?(eq|fig|tab|prf|ex|sec|ch|results)-", aim):
+            expected[plain(text), aim.replace("#equation-", "#")] += 1
+    assert expected, "a chapter refers to something"
+    found = Counter()
+    for text, aim in re.findall(r"\[([^\[\]]+)\]\(([^)\s]+)\)", prose(derived[slug])):
+        found[plain(text), urljoin(here, aim).replace("#equation-", "#")] += 1
+    missing = expected - found
+    # A title of a solution repeats the exercise as a link; in the notebook it is a summary.
+    missing = {key: n for key, n in missing.items() if not re.match("Exercise .* \\(", key[0])}
+    assert not missing
+
+
+@every_chapter
+def test_nbconvert_shows_no_directive(derived, chapter):
+    body, _ = HTMLExporter(exclude_input=True).from_notebook_node(derived[chapter.stem])
+    text = re.sub(r"<(script|style|code|pre).*?</\1>", "", body, flags=re.DOTALL)
+    assert not re.findall(
+        r".*(?::::|\{(?:eq|ref|numref|prf:\w+|doc|(?:foot)?cite[\w:]*)\}).*", text
+    )
+    folded = prose(derived[chapter.stem]).count("<details>")
+    assert text.count("<details>") == text.count("</details>") == folded > 0
+    # Markdown is rendered inside what is folded, and formulas are kept whole.
+    inside = re.findall(r"<summary>.*?</summary>(.*?)</details>", text, flags=re.DOTALL)
+    assert all("<p>" in part for part in inside)
+    assert text.count("<blockquote>") >= prose(derived[chapter.stem]).count("> **") > 0
+
+
+@every_chapter
+def test_buttons_lead_to_the_plain_notebook(page, chapter):
+    links = {text: attrs for attrs, text in page(chapter.stem).texts("a", c="dropdown-item")}
+    plain_notebook = f"github.com/{OWNER_NAME}/blob/notebooks/{chapter.name}"
+    assert links["Colab"]["href"] == (
+        f"https://colab.research.google.com/github/{OWNER_NAME}/blob/notebooks/{chapter.name}"
+    )
+    assert links["Kaggle"]["href"].endswith(f"kernels/welcome?src=https://{plain_notebook}")
+    assert links["Binder"]["href"].endswith(
+        f"{OWNER_NAME}/main?urlpath=lab/tree/chapters/{chapter.name}"
+    )
+    for name in ("Colab", "Kaggle", "Binder"):
+        assert links[name]["title"] == f"Launch on {name}"
+    download = links[".ipynb"]
+    assert download["href"] == f"../notebooks/{chapter.name}" and "download" in download
+    assert "target" not in download and "Download" in download["title"]
+
+
+def test_the_icon_of_kaggle_is_drawn(built_site):
+    pages = (built_site / "chapters").glob("*.html")
+    assert all("fa-kaggle" in path.read_text(encoding="utf-8") for path in pages)
+    [script] = built_site.rglob("fontawesome.js")
+    assert '"kaggle"' in script.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("owner_name", "address"),
+    [
+        ("owner/name", "https://owner.github.io/name/"),
+        ("Owner/Name", "https://owner.github.io/Name/"),
+        ("Owner/owner.github.io", "https://owner.github.io/"),
+    ],
+)
+def test_the_address_of_the_website_follows_from_the_repository(owner_name, address):
+    assert launch.site_address(owner_name) == address
