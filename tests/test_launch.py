@@ -1,7 +1,9 @@
 """The plain notebooks that the website holds agree with it, and its buttons lead to them."""
 
 import json
+import os
 import re
+import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,6 +11,7 @@ from urllib.parse import unquote, urljoin
 
 import nbformat
 import pytest
+import yaml
 from nbconvert import HTMLExporter
 
 from tools import launch, repository
@@ -270,3 +273,49 @@ def test_the_icon_of_kaggle_is_drawn(built_site):
 )
 def test_the_address_of_the_website_follows_from_the_repository(owner_name, address):
     assert launch.site_address(owner_name) == address
+
+
+GH = """#!/bin/sh
+set -e
+test "$1 $2 $3 $6 $7" = "run download 7 --name github-pages"
+mkdir site && mkdir site/notebooks && echo '{}' > site/notebooks/a.ipynb && echo x > site/index.html
+tar --directory site -cf artifact.tar .
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="runs the workflow's shell script")
+def test_the_workflow_pushes_the_notebooks_of_the_site_and_nothing_else(tmp_path):
+    """Run the job's script with a `gh` that hands over a small site, and another home for git."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8"))
+    job = workflow["jobs"]["notebooks"]
+    assert job["needs"] == "build"
+    assert job["permissions"] == {"actions": "read", "contents": "write"}
+    [step] = job["steps"]
+    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").chmod(0o755)
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote"], check=True)
+    environ = {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "GH_TOKEN": "secret",
+        "GITHUB_RUN_ID": "7",
+        "GITHUB_REPOSITORY": "owner/name",
+        "GITHUB_ACTOR": "somebody",
+        "GITHUB_SHA": "abc",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.{(tmp_path / 'remote').as_uri()}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://x-access-token:secret@github.com/owner/name.git",
+    }
+    for run in ("first", "second"):  # the second replaces what the first has pushed
+        (tmp_path / run).mkdir()
+        script = ["bash", "-e", "-c", step["run"]]
+        subprocess.run(script, cwd=tmp_path / run, env=environ, check=True)
+    git = ["git", "--git-dir", tmp_path / "remote"]
+    listed = subprocess.run(
+        [*git, "ls-tree", "-r", "--name-only", launch.BRANCH], capture_output=True, text=True
+    )
+    assert listed.stdout == "a.ipynb\n"
+    count = subprocess.run(
+        [*git, "rev-list", "--count", launch.BRANCH], capture_output=True, text=True
+    )
+    assert count.stdout == "1\n"

@@ -174,7 +174,31 @@ def derive_all(source, numbers, output):
             plain = derive(nbformat.read(path, as_version=4), name, numbers, bibliography)
             nbformat.write(plain, output / path.name)
             written.append(output / path.name)
+    (output / "README.md").write_text(readme(numbers), encoding="utf-8")
     return written
+
+
+def readme(numbers):
+    """Say to who finds the notebooks alone where they come from, and list them."""
+    found = {
+        name: title for name, title in numbers["pages"].items() if name.startswith("chapters/")
+    }
+    order = sorted(
+        found, key=lambda name: [int(n) for n in numbers["sections"][name][0].split(".") if n]
+    )
+    files = {name: name.removeprefix("chapters/") + ".ipynb" for name in order}
+    return "\n".join(
+        [
+            "# Notebooks in plain Markdown",
+            "",
+            f"The chapters of [the course]({numbers['site']}) as Colab, Kaggle, VS Code and GitHub "
+            "read them. They are made from the",
+            "main branch whenever the website is published: a change belongs there.",
+            "",
+            *(f"{i}. [{found[n]}]({file})" for i, (n, file) in enumerate(files.items(), 1)),
+            "",
+        ]
+    )
 
 
 def main():
