@@ -278,3 +278,10 @@ def test_a_chapter_without_a_question_is_refused(small_repository):
     path.write_text(path.read_text().replace("Our running question is", "We ask"))
     with pytest.raises(ValueError, match="a.ipynb has no title or no question"):
         repository.chapters(small_repository)
+
+
+def test_a_website_elsewhere_is_where_the_list_leads(small_repository):
+    config = small_repository / "_config.yml"
+    config.write_text(config.read_text() + "html:\n  baseurl: https://example.org/course\n")
+    readme = repository.lists(small_repository)[small_repository / "README.md"]
+    assert "[Beta](https://example.org/course/chapters/b.html)" in readme

@@ -66,64 +66,96 @@ def collect(app):
         app: Sphinx's application.
 
     Returns:
-        dict, see `tools.notebooks.Page`.
+        dict, see `tools.plain.Page`.
     """
+    env, owner_name = app.env, owner_and_name(app.config)
+    branch = app.config.html_theme_options.get("repository_branch", "main")
+    address = app.config.html_baseurl or site_address(owner_name)
+    forms = {kind: form.replace("%s", "{}") for kind, form in app.config.numfig_format.items()}
+    forms["displaymath"] = app.config.math_eqref_format.replace("{number}", "{}")
+    sections, of_sections = _sections(env, forms)
+    return {
+        "site": f"{address.rstrip('/')}/",
+        "images": f"https://raw.githubusercontent.com/{owner_name}/{branch}/",
+        "pages": {page: markdown(env.titles[page]) for page in sorted(env.found_docs)},
+        "sections": sections,
+        "labels": _figures(env, forms) | of_sections | _equations(env, forms) | _boxes(env),
+    }
+
+
+def _entry(page, anchor, form, number, title=""):
+    """Describe a label; without a number it has no name, unless its form needs none."""
+    number = ".".join(map(str, number or ()))
+    name = form.format(number) if number or "{}" not in form else ""
+    # Sphinx translates some of its own titles when they are read.
+    return {
+        "page": page,
+        "anchor": anchor,
+        "name": name,
+        "number": number,
+        "title": str(title),
+    }
+
+
+def _numbered(env, kind, page, anchor):
+    return env.toc_fignumbers.get(page, {}).get(kind, {}).get(anchor)
+
+
+def _figures(env, forms):
+    """Describe what has a title: figures and tables with their numbers, the rest without."""
+    labels = {}
+    for label, (page, anchor, title) in env.get_domain("std").labels.items():
+        found = {kind: _numbered(env, kind, page, anchor) for kind in ("figure", "table")}
+        kind = next((kind for kind, number in found.items() if number), None)
+        labels[label] = _entry(page, anchor, forms.get(kind, ""), found.get(kind), title)
+    return labels
+
+
+def _sections(env, forms):
+    """Read the numbers of each page's headings, in order, and describe their labels."""
     from docutils import nodes
 
-    env, pages, sections, labels = app.env, {}, {}, {}
-
-    def add(label, page, anchor, form, number, title=""):
-        number = ".".join(map(str, number or ()))
-        name = form.format(number) if number or "{}" not in form else ""
-        labels[label] = {"page": page, "anchor": anchor, "name": name, "number": number}
-        labels[label]["title"] = str(title)  # Sphinx translates some of its own lazily
-
-    def numbered(kind, page, anchor):
-        return env.toc_fignumbers.get(page, {}).get(kind, {}).get(anchor)
-
-    forms = {kind: form.replace("%s", "{}") for kind, form in app.config.numfig_format.items()}
-    standard = env.get_domain("std")
-    for label, (page, anchor, title) in standard.labels.items():
-        add(label, page, anchor, "", None, title)
-        for kind in ("figure", "table"):
-            if numbered(kind, page, anchor):
-                add(label, page, anchor, forms[kind], numbered(kind, page, anchor), title)
-    for page in sorted(env.found_docs):
-        pages[page] = markdown(env.titles[page])
-        sections[page] = []
-        of_page = env.toc_secnumbers.get(page, {})
+    sections, labels, known = {}, {}, env.get_domain("std").anonlabels
+    for page in env.found_docs:
+        sections[page], numbers = [], env.toc_secnumbers.get(page, {})
         found = env.get_doctree(page).findall(nodes.section)
         for section in (s for s in found if isinstance(s[0], nodes.title)):
-            number = of_page.get(f"#{section['ids'][0]}" if sections[page] else "")
+            number = numbers.get(f"#{section['ids'][0]}" if sections[page] else "")
             sections[page].append(".".join(map(str, number or ())))
-            for label in section["ids"]:
-                if label in standard.anonlabels:
-                    add(label, page, label, forms["section"], number, markdown(section[0]))
+            for label in (name for name in section["ids"] if name in known):
+                title = markdown(section[0])
+                labels[label] = _entry(page, label, forms["section"], number, title)
+    return sections, labels
+
+
+def _equations(env, forms):
+    """Describe the labels of equations."""
+    from docutils.nodes import make_id
+
+    labels = {}
     for label, (page, _) in env.get_domain("math").equations.items():
-        anchor = nodes.make_id(f"equation-{label}")
-        form = app.config.math_eqref_format.replace("{number}", "{}")
-        add(label, page, anchor, form, numbered("displaymath", page, anchor))
+        anchor = make_id(f"equation-{label}")
+        number = _numbered(env, "displaymath", page, anchor)
+        labels[label] = _entry(page, anchor, forms["displaymath"], number)
+    return labels
+
+
+def _boxes(env):
+    """Describe the labels of theorems, of exercises and of their solutions."""
+    labels, exercises = {}, getattr(env, "sphinx_exercise_registry", {})
     for label, proof in getattr(env, "proof_list", {}).items():
-        number = numbered(proof["countertype"], proof["docname"], label)
+        number = _numbered(env, proof["countertype"], proof["docname"], label)
         form = proof["realtype"].title() + ("" if proof["nonumber"] else " {}")
-        add(label, proof["docname"], label, form, number)
-    exercises = getattr(env, "sphinx_exercise_registry", {})
+        labels[label] = _entry(proof["docname"], label, form, number)
     for label, exercise in exercises.items():
-        number = numbered("exercise", exercise["docname"], label)
-        add(label, exercise["docname"], label, "Exercise {}" if number else "Exercise", number)
+        number = _numbered(env, "exercise", exercise["docname"], label)
+        form = "Exercise {}" if number else "Exercise"
+        labels[label] = _entry(exercise["docname"], label, form, number)
     for label, exercise in exercises.items():
         if exercise["type"] == "solution":
             asked = labels[exercise["node"]["target_label"]]["name"]
-            add(label, exercise["docname"], label, f"Solution to {asked}", None)
-    owner_name = owner_and_name(app.config)
-    branch = app.config.html_theme_options.get("repository_branch", "main")
-    return {
-        "site": app.config.html_baseurl or site_address(owner_name),
-        "images": f"https://raw.githubusercontent.com/{owner_name}/{branch}/",
-        "pages": pages,
-        "sections": sections,
-        "labels": labels,
-    }
+            labels[label] = _entry(exercise["docname"], label, f"Solution to {asked}", None)
+    return labels
 
 
 def _lead_to_plain_notebooks(app, pagename, templatename, context, doctree):

@@ -34,6 +34,13 @@ def current_address(root):
     return config["repository"]["url"]
 
 
+def website(root):
+    """Find where the website stands: what `_config.yml` says, or GitHub Pages; ends in a slash."""
+    config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    own = config.get("html", {}).get("baseurl")
+    return f"{own.rstrip('/')}/" if own else site_address(owner_and_name(current_address(root)))
+
+
 def owner_and_name(address):
     """Split a GitHub address.
 
@@ -166,9 +173,8 @@ def reference_minutes(measured):
     return measured and math.ceil(measured["cpu_seconds"] / measured["core_speed"] / 60)
 
 
-def table(found, owner_name):
+def table(found, owner_name, site):
     """List the chapters as a table for `README.md`."""
-    site = site_address(owner_name)
     lines = ["| chapter | its question | run it |", "|---|---|---|"]
     for chapter in found:
         links = [f"[{name}]({url})" for name, url in _links(owner_name, chapter)]
@@ -225,8 +231,11 @@ def with_list(text, lines):
 def lists(root):
     """Make the two files that list the chapters; a dict from Path to text, nothing is written."""
     found, owner_name = chapters(root), owner_and_name(current_address(root))
-    makers = {root / "README.md": table, root / "intro.md": cards}
-    return {path: with_list(read(path), make(found, owner_name)) for path, make in makers.items()}
+    made = {
+        root / "README.md": table(found, owner_name, website(root)),
+        root / "intro.md": cards(found, owner_name),
+    }
+    return {path: with_list(read(path), lines) for path, lines in made.items()}
 
 
 def main():
