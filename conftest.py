@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -77,3 +79,23 @@ def shown_notebooks(tmp_path_factory):
         fresh = tested.exists() and _sources(tested) == _sources(path)
         (folder / path.name).write_bytes((tested if fresh else path).read_bytes())
     return folder
+
+
+@pytest.fixture(scope="session")
+def built_site(tmp_path_factory, shown_notebooks):
+    """Build the website once for all files that read it, or take the one BIGMODEL_SITE names."""
+    from site_tools import with_sample_outputs  # lies beside the tests that ask for a site
+
+    given = os.environ.get("BIGMODEL_SITE")
+    if given:
+        site = Path(given).resolve()
+        assert (site / "index.html").is_file(), f"BIGMODEL_SITE={given} holds no website"
+        return site
+    folder = tmp_path_factory.mktemp("site")
+    notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
+    command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
+    command += ["--output", folder / "book", "--notebooks", notebooks]
+    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
+    [index] = (folder / "book").rglob("html/index.html")
+    return index.parent

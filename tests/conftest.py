@@ -1,34 +1,9 @@
-"""What several files of tests share: the website, built once; a data cache and hosts of data."""
+"""Fixtures for the tests of the data layer."""
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from data_tools import CONTENT, MEMBER, Host, archive
-
-ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture(scope="session")
-def built_site(tmp_path_factory, shown_notebooks):
-    """Build the website, or take the one that BIGMODEL_SITE names."""
-    from site_tools import with_sample_outputs
-
-    given = os.environ.get("BIGMODEL_SITE")
-    if given:
-        site = Path(given).resolve()
-        assert (site / "index.html").is_file(), f"BIGMODEL_SITE={given} holds no website"
-        return site
-    folder = tmp_path_factory.mktemp("site")
-    notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
-    command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
-    command += ["--output", folder / "book", "--notebooks", notebooks]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
-    [index] = (folder / "book").rglob("html/index.html")
-    return index.parent
 
 
 @pytest.fixture
