@@ -1,5 +1,7 @@
-"""Order of the whole run, and the notebooks that nbval has executed."""
+"""Order of the whole run, the notebooks that nbval has executed, and what each of them cost."""
 
+import datetime
+import json
 import os
 import re
 import subprocess
@@ -9,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools import order
+from tools import measure, order
 
 ROOT = Path(__file__).parent
 # nbval runs every chapter; what it saw is kept here, so that the site tests can look at pages with
@@ -29,26 +31,29 @@ def pytest_collection_modifyitems(items):
 
     def place(item):
         if item.path.suffix == ".ipynb":
-            return order.place(item.path)
-        return len(order.LONGEST_FIRST) + (item.path.name == "test_site.py")
+            return 0, order.place(item.path)
+        return 1 + (item.path.name == "test_site.py"), 0
 
     items.sort(key=place)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Note whether a notebook's cell passed."""
+    """Note whether a notebook's cell passed, and how long it took."""
     report = (yield).get_result()
     if call.when == "call" and hasattr(item, "test_outputs"):
-        item.passed = report.passed
+        item.passed, item.seconds = report.passed, call.duration
 
 
 def pytest_runtest_teardown(item, nextitem):
-    """Store a notebook once its last cell has run, if every cell passed."""
+    """Measure and store a notebook once its last cell has run, if every cell passed."""
     if not hasattr(item, "test_outputs") or (nextitem and nextitem.parent is item.parent):
         return
     cells = [i for i in item.session.items if i.parent is item.parent]
     notebook = item.parent.nb
+    cost = _cost(item, cells)
+    # The report of this item carries the cost to the process that prints the summary.
+    item.user_properties.append(("notebook", [item.path.stem, cost]))
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     target = TESTED / item.path.name
     target.unlink(missing_ok=True)
@@ -64,6 +69,53 @@ def pytest_runtest_teardown(item, nextitem):
             i.cell.outputs, i.cell.execution_count = i.test_outputs or [], count
         TESTED.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
+    too_much = measure.too_much_memory(item.path.name, cost["peak_mb"], os.environ)
+    assert too_much is None, too_much
+
+
+def _cost(item, cells):
+    """Measure a notebook whose kernel is about to stop; cells have the numbers a reader sees."""
+    done = [(number, i) for number, i in enumerate(cells, start=1) if hasattr(i, "seconds")]
+    code = [cell for cell in item.parent.nb.cells if cell.cell_type == "code"]
+    kernel = item.parent.kernel
+    return {
+        "wall_seconds": round(sum(i.seconds for _, i in done), 1),
+        **measure.usage(kernel.km.provisioner.pid if kernel.is_alive() else None),
+        "cells": {str(number): round(i.seconds, 1) for number, i in done if i.seconds >= 1},
+        "whole": len(done) == len(code) and all(i.passed for _, i in done),
+    }
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print where the time went, and keep the costs of whole notebooks for the next order."""
+    reports = [r for some in terminalreporter.stats.values() for r in some if hasattr(r, "when")]
+    costs = [value for r in reports for key, value in r.user_properties if key == "notebook"]
+    files = {}
+    for report in reports:
+        name = report.nodeid.partition("::")[0]
+        if not name.endswith(".ipynb"):
+            files[name] = files.get(name, 0) + report.duration
+    lines = measure.where_time_goes(dict(costs), files)
+    if lines:
+        terminalreporter.section("where the time went")
+        terminalreporter.write("\n".join(lines) + "\n")
+    _keep({slug: cost for slug, cost in costs if cost.pop("whole") and cost["cpu_seconds"]})
+
+
+def _keep(costs):
+    """Add this run's costs to those of earlier runs; other backends and profiles cost otherwise."""
+    profile, backend = (os.environ.get(n) for n in ("BIGMODEL_PROFILE", "KERAS_BACKEND"))
+    if not costs or profile not in (None, "", "quick") or backend not in (None, "", "tensorflow"):
+        return
+    path = ROOT / order.MEASURED
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    today = datetime.date.today().isoformat()
+    known |= {slug: {"date": today, **cost} for slug, cost in costs.items()}
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _sources(path):

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 import nbformat
 import pytest
 
-from tools import build_book, order
+from tools import build_book
 
 ROOT = Path(__file__).parent.parent
 
@@ -298,24 +298,6 @@ def test_pages_of_any_folder_are_copied_with_their_pictures(tree, sphinx, folder
     unexecuted(tree)
     for name in ("a.md", "picture.png"):
         assert (tree / "_build" / "source" / folder / name).is_file()
-
-
-def test_every_chapter_has_its_place_in_the_order():
-    names = {path.stem for path in (ROOT / "chapters").glob("*.ipynb")}
-    assert names <= set(order.LONGEST_FIRST)
-    assert order.place(Path("chapters/new.ipynb")) < order.place(Path("chapters/seq2seq.ipynb"))
-
-
-def test_notebooks_side_by_side_share_the_cores_and_leave_a_user_the_choice():
-    environ = {"OMP_NUM_THREADS": "3"}
-    order.share_cores(environ, 2, 8)
-    assert environ["TF_NUM_INTRAOP_THREADS"] == "4"
-    assert environ["OMP_NUM_THREADS"] == "3"
-    alone, crowded = {}, {}
-    order.share_cores(alone, 1, 8)
-    order.share_cores(crowded, 4, 2)
-    assert alone == {}
-    assert crowded["TF_NUM_INTRAOP_THREADS"] == "1"
 
 
 def test_every_clone_has_the_same_line_ends(tmp_path):
