@@ -45,32 +45,41 @@ def pytest_runtest_makereport(item, call):
         item.passed, item.seconds = report.passed, call.duration
 
 
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Measure and store a notebook once its last cell has run, if every cell passed."""
-    if not hasattr(item, "test_outputs") or (nextitem and nextitem.parent is item.parent):
-        return
+    """Measure, judge and store a notebook once its last cell has run."""
+    last = hasattr(item, "test_outputs") and not (nextitem and nextitem.parent is item.parent)
+    problems = _finish(item) if last else []
+    yield  # stops the kernel; an exception before this would leave it running
+    assert not problems, "\n".join(problems)
+
+
+def _finish(item):
+    """Store the notebook if every cell passed; return what is wrong with it as a whole."""
     cells = [i for i in item.session.items if i.parent is item.parent]
     notebook = item.parent.nb
     cost = _cost(item, cells)
     # The report of this item carries the cost to the process that prints the summary.
     item.user_properties.append(("notebook", [item.path.stem, cost]))
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     target = TESTED / item.path.name
     target.unlink(missing_ok=True)
+    problems = []
     # Backends write start-up messages to stderr; a Python warning there is a defect of the page.
     said = [out.text for i in cells for out in i.test_outputs or [] if out.get("name") == "stderr"]
     warned = [text for text in said if "Warning" in text]
-    assert not warned, f"{item.path.name} warns its readers:\n" + "\n".join(warned)
+    if warned:
+        problems += [f"{item.path.name} warns its readers:", *warned]
     shown = [str(out.get("data", {})) for i in cells for out in i.test_outputs or []]
     addresses = [text for text in shown if re.search(r" at 0x[0-9a-f]+>", text)]
-    assert not addresses, f"{item.path.name} shows an object's address:\n" + "\n".join(addresses)
-    if len(cells) == len(code) and all(getattr(i, "passed", False) for i in cells):
+    if addresses:
+        problems += [f"{item.path.name} shows an object's address:", *addresses]
+    if cost["whole"] and not problems:
         for count, i in enumerate(cells, start=1):
             i.cell.outputs, i.cell.execution_count = i.test_outputs or [], count
         TESTED.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
     too_much = measure.too_much_memory(item.path.name, cost["peak_mb"], os.environ)
-    assert too_much is None, too_much
+    return problems + ([too_much] if too_much else [])
 
 
 def _cost(item, cells):
@@ -80,7 +89,7 @@ def _cost(item, cells):
     kernel = item.parent.kernel
     return {
         "wall_seconds": round(sum(i.seconds for _, i in done), 1),
-        **measure.usage(kernel.km.provisioner.pid if kernel.is_alive() else None),
+        **measure.usage(kernel.km.provisioner.pid if kernel and kernel.is_alive() else None),
         "cells": {str(number): round(i.seconds, 1) for number, i in done if i.seconds >= 1},
         "whole": len(done) == len(code) and all(i.passed for _, i in done),
     }

@@ -70,58 +70,59 @@ def test_the_report_lists_the_slowest_first_and_every_long_cell():
     assert measure.where_time_goes({}, {"tests/a.py": 0.1}) == []
 
 
-@pytest.fixture
-def project(tmp_path):
-    """A small course: our conftest and tools, three notebooks and a unit test."""
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Run a small course in two processes, with our conftest and a limit that every kernel breaks.
+
+    Returns the folder, the exit status and what was printed.
+    """
+    folder = tmp_path_factory.mktemp("course")
     for name in ("conftest.py", "tools/__init__.py", "tools/order.py", "tools/measure.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+        (folder / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / name)
+    limit = folder / "tools" / "measure.py"
+    limit.write_text(limit.read_text().replace("LIMIT_MB = 1500", "LIMIT_MB = 10"))
     sources = {
         "busy": ["import time", "while time.process_time() < 2.5: pass"],
         "idle": ["1"],
         "wrong": ["1", "assert False"],
     }
-    (tmp_path / "chapters").mkdir()
+    (folder / "chapters").mkdir()
     for name, cells in sources.items():
         cells = [nbformat.v4.new_code_cell(text) for text in cells]
-        path = tmp_path / "chapters" / f"{name}.ipynb"
+        path = folder / "chapters" / f"{name}.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    (tmp_path / "test_a.py").write_text("def test_a(): pass\n")
-    (tmp_path / "pytest.ini").write_text(
-        "[pytest]\naddopts = --nbval-lax --nbval-current-env -p no:cacheprovider\n"
-    )
-    return tmp_path
-
-
-def run(project, *arguments):
+    (folder / "test_a.py").write_text("def test_a(): pass\n")
+    (folder / "pytest.ini").write_text("[pytest]\n")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "BIGMODEL"))}
+    environ |= {"KERAS_BACKEND": "tensorflow"}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others take seconds to load
-    plugins = ["-p", "nbval.plugin", "-p", "xdist.plugin"]
-    command = [sys.executable, "-m", "pytest", "-q", *plugins, *arguments]
-    done = subprocess.run(command, cwd=project, env=environ, capture_output=True, text=True)
-    return done.returncode, done.stdout
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "nbval.plugin", "-p", "xdist.plugin"]
+    command += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", "-n", "2"]
+    command += ["--dist", "loadfile", "--no-loadscope-reorder"]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    return folder, done.returncode, done.stdout
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
-def test_two_processes_report_together_and_whole_notebooks_are_kept(project):
-    status, said = run(project, "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+def test_two_processes_report_together_and_whole_notebooks_are_kept(run):
+    folder, status, said = run
     assert status == 1, said
     after = said.partition("where the time went")[2]
     rows = {line.split()[0]: line.split()[1:] for line in after.splitlines() if line.split()}
     assert set(rows) >= {"busy", "idle", "wrong"}, said
     wall, cpu, peak = map(float, rows["busy"])
     assert wall >= 1 and cpu >= 2 and 20 < peak < 1500
-    kept = json.loads((project / "_build" / "measured.json").read_text())
+    kept = json.loads((folder / "_build" / "measured.json").read_text())
     assert set(kept) == {"busy", "idle"}, "a notebook that failed says nothing about its time"
     assert kept["busy"]["cpu_seconds"] > kept["idle"]["cpu_seconds"]
     assert list(kept["busy"]["cells"]) == ["2"], "cells of a second or more"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc on this system")
-def test_a_notebook_that_needs_too_much_memory_fails_with_one_sentence(project):
-    limit = project / "tools" / "measure.py"
-    limit.write_text(limit.read_text().replace("LIMIT_MB = 1500", "LIMIT_MB = 10"))
-    status, said = run(project, "chapters/idle.ipynb")
-    assert status == 1 and "idle.ipynb used 0.1 GB of memory at its peak" in said, said
-    assert "1 error" in said and "1 passed" in said
-    assert (project / "_build" / "tested" / "idle.ipynb").exists()
+def test_a_notebook_that_needs_too_much_memory_fails_with_one_sentence(run):
+    folder, _, said = run
+    assert "1 failed, 5 passed, 3 errors" in said, said
+    for name in ("busy", "idle", "wrong"):
+        assert f"{name}.ipynb used 0.1 GB of memory at its peak" in said, said
+    assert (folder / "_build" / "tested" / "idle.ipynb").exists()
