@@ -20,6 +20,7 @@ import keras
 import numpy as np
 
 import bigmodel_utils as bmu
+import record
 from chapter import definitions
 
 NEEDED = (
@@ -97,6 +98,19 @@ def print_table(rows):
         print(f" {row['ms']:6.1f} {row['wall_s']:7.1f} {row['cpu_s']:7.1f}")
 
 
+def recorded_rows(rows):
+    """Name the rows for the page of results."""
+    return {
+        name.replace("_", " "): {
+            "AP": record.value(row["AP"]),
+            "AP50": record.value(row["AP50"]),
+            "milliseconds per scene": record.value(row["ms"], unit="ms"),
+            "CPU seconds": record.value(row["cpu_s"], unit="s"),
+        }
+        for name, row in rows.items()
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
@@ -119,6 +133,15 @@ def main():
         for key, digits in [("AP", 3), ("AP50", 3), ("ms", 1), ("wall_s", 1), ("cpu_s", 1)]:
             result[f"{name}_{key}"] = round(row[key], digits)
     print(json.dumps(result))
+    if not arguments.quick:
+        record.write(
+            "one-stage-detection",
+            "one_stage_detection.py",
+            "The detectors of {ref}`ch-one-stage-detection`: average precision on held-out scenes",
+            "detector",
+            recorded_rows(rows),
+            [arguments.seed],
+        )
 
 
 if __name__ == "__main__":

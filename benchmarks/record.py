@@ -9,6 +9,8 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 from core_speed import core_speed
 
 FOLDER = Path(__file__).resolve().parent / "recorded"
@@ -25,10 +27,14 @@ def value(number, interval=None, unit=""):
     Returns:
         dict with `value`, and as far as they are known `low`, `high` and `unit`.
     """
-    made = {"value": round(float(number), 6)}
+    made = {"value": _short(number)}
     if interval is not None:
-        made |= {"low": round(float(interval[0]), 6), "high": round(float(interval[1]), 6)}
+        made |= {"low": _short(interval[0]), "high": _short(interval[1])}
     return made | ({"unit": unit} if unit else {})
+
+
+def _short(number):
+    return float(f"{float(number):.4g}")
 
 
 def error_interval(wrong, count):
@@ -39,13 +45,32 @@ def error_interval(wrong, count):
     return 1 - high, 1 - low
 
 
-def write(name, script, caption, rows, seeds, folder=FOLDER):
+def ratio_interval(errors, counts, seed=0, redraws=1000):
+    """Give the 95 % interval of a ratio of sums, such as errors over symbols, by the bootstrap.
+
+    Args:
+        errors: array of shape `(items,)`, errors in each item.
+        counts: array of the same shape, what the errors are counted in.
+        seed: int, of the redraws.
+        redraws: int, how often the items are drawn again.
+
+    Returns:
+        float pair, the ends of the interval.
+    """
+    errors, counts = np.asarray(errors), np.asarray(counts)
+    rng = np.random.default_rng(seed)
+    drawn = (rng.integers(len(errors), size=len(errors)) for _ in range(redraws))
+    return tuple(np.quantile([errors[i].sum() / counts[i].sum() for i in drawn], [0.025, 0.975]))
+
+
+def write(name, script, caption, head, rows, seeds, folder=FOLDER):
     """Write the record of a benchmark that has run to its end on this machine.
 
     Args:
         name: str, the record's name; it replaces an older one.
         script: str, the file name of the benchmark.
         caption: str, what the table shows, in one line.
+        head: str, what a row is, such as `model`.
         rows: dict from the name of a row to a dict from the name of a column to a value as
             `value` makes it.
         seeds: list of int, the seeds of the run.
@@ -56,6 +81,7 @@ def write(name, script, caption, rows, seeds, folder=FOLDER):
     """
     record = {
         "caption": caption,
+        "head": head,
         "script": script,
         "date": datetime.date.today().isoformat(),
         "device": device(),

@@ -22,14 +22,21 @@ import numpy as np
 from keras import layers, ops
 
 import bigmodel_utils as bmu
+import record
 from chapter import definitions
 
 NEEDED = (
-    "Mark PROFILES build_model error_rates greedy_search in_validation judge_phonetics number "
-    "pronunciation_pairs to_array to_symbols train train_phonetics write"
+    "Mark PROFILES build_model edit_distance error_rates greedy_search in_validation "
+    "judge_phonetics nearest_references number pronunciation_pairs to_array to_symbols train "
+    "train_phonetics write"
 ).split()
 CHUNK = 50  # batches between two looks at the clock
 LATENT, BATCH = 256, 64  # of the example
+ROWS = {
+    "keras_io": "keras.io's `lstm_seq2seq` architecture, stopped at the same time",
+    "attention": "{ref}`ch-seq2seq`, with attention",
+    "no_attention": "without attention",
+}
 
 
 def load(taught, longest):
@@ -95,6 +102,24 @@ def keras_io_outputs(taught, encoder, step, x, sizes, names, limit, rows=1000):
     return outputs
 
 
+def rate_interval(taught, outputs, references):
+    """The 95 % interval of the phoneme error rate, words being drawn again."""
+    nearest = taught.nearest_references(outputs, references)
+    edits = [taught.edit_distance(h, y) for h, y in zip(outputs, nearest, strict=True)]
+    return record.ratio_interval(edits, [len(y) for y in nearest])
+
+
+def recorded_rows(rows, intervals):
+    """Name the rows for the page of results."""
+    return {
+        label: {
+            "error rate": record.value(rows[name][2], intervals[name]),
+            "CPU seconds": record.value(rows[name][4], unit="s"),
+        }
+        for name, label in ROWS.items()
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
@@ -108,7 +133,7 @@ def main():
         x, y, test, settings["epochs"] = x[:3200], y[:3200], test[:200], 1
     sizes = len(letters) + 3, len(sounds) + 3
     lengths, names = (longest, longest + 1), {k: s for s, k in sounds.items()}
-    rows = {}
+    rows, outputs_of = {}, {}
     for name, attention in (("attention", True), ("no_attention", False)):
         start = time.perf_counter()
         model, losses, seconds = taught.train_phonetics(
@@ -116,7 +141,7 @@ def main():
         )
         wall = time.perf_counter() - start
         tools = model, letters, names, lengths, said
-        per, wer, _ = taught.judge_phonetics(taught.greedy_search, test, *tools)
+        per, wer, outputs_of[name] = taught.judge_phonetics(taught.greedy_search, test, *tools)
         rows[name] = model.count_params(), len(losses), per, wer, seconds, wall
     keras.utils.set_random_seed(arguments.seed)
     rng, start = np.random.default_rng(arguments.seed), time.perf_counter()
@@ -125,8 +150,11 @@ def main():
     epochs, seconds = train_keras_io(model, x, y, sizes, budget, rng, arguments.quick)
     wall = time.perf_counter() - start
     x_test = taught.to_array(test, letters, longest)
-    outputs = keras_io_outputs(taught, encoder, step, x_test, sizes, names, lengths[1])
-    per, wer = taught.error_rates(outputs, [said[word] for word in test])
+    outputs_of["keras_io"] = keras_io_outputs(
+        taught, encoder, step, x_test, sizes, names, lengths[1]
+    )
+    references = [said[word] for word in test]
+    per, wer = taught.error_rates(outputs_of["keras_io"], references)
     rows["keras_io"] = model.count_params(), epochs, per, wer, seconds, wall
     print(
         f"{'model':13s} {'params':>8s} {'epochs':>6s} {'PER':>6s} {'WER':>6s} {'CPU s':>6s} wall s"
@@ -150,6 +178,18 @@ def main():
         "keras_io_per_over_ours": round(rows["keras_io"][2] / ours, 3),
     }
     print(json.dumps(ratios))
+    if not arguments.quick:
+        intervals = {
+            name: rate_interval(taught, outputs, references) for name, outputs in outputs_of.items()
+        }
+        record.write(
+            "seq2seq",
+            "seq2seq.py",
+            f"Letters to phonemes: phoneme error rate on {len(test):,} held-out words",
+            "model",
+            recorded_rows(rows, intervals),
+            [arguments.seed],
+        )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from site_tools import SETTLE, WIDE, chromium, reading, served  # noqa: E402
 
+import record  # noqa: E402
+
 VISITS = 3
 BYTES = """() => {
   const all = [...performance.getEntriesByType("resource"),
@@ -78,6 +80,17 @@ def main():
             print(f"{name:34} {kilo[0]:6.0f} {kilo[1]:7.0f} {kilo[2]:7.0f}", end=" ")
             print(f"{result['paint_ms']:9.0f}")
     print(json.dumps(results, sort_keys=True))
+    columns = {
+        "kB": "bytes",
+        "kB with fonts": "bytes_with_fonts",
+        "kB to the end": "bytes_to_the_end",
+    }
+    rows = {
+        name: {column: record.value(row[key] / 1000) for column, key in columns.items()}
+        | {"first large paint, ms": record.value(row["paint_ms"], unit="ms")}
+        for name, row in results.items()
+    }
+    record.write("site", "site.py", "A first visit of each page", "page", rows, [])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import numpy as np
 from keras import ops
 
 import bigmodel_utils as bmu
+import record
 from bigmodel_utils import detectors
 from chapter import definitions
 from one_stage_detection import NEEDED as NEEDED_BEFORE
@@ -33,6 +34,13 @@ NEEDED = (
     "build_rcnn build_trunk fast_look faster_look in_batches make_anchors milliseconds propose_all "
     "rcnn_look train_fast train_faster train_rcnn"
 ).split()
+ROWS = {
+    "rcnn": "{ref}`ch-two-stage-detection`, R-CNN",
+    "fast": "Fast R-CNN",
+    "faster": "Faster R-CNN",
+    "grid": "{ref}`ch-one-stage-detection`, grid",
+    "default_boxes": "default boxes",
+}
 
 
 def known_scenes(taught, n, material, rng):
@@ -119,6 +127,19 @@ def print_table(table):
         print(f" {row['ms']:6.1f} {row['all_ms']:7.1f} {row['wall_s']:7.1f} {row['cpu_s']:7.1f}")
 
 
+def recorded_rows(table):
+    """Name the rows for the page of results."""
+    return {
+        label: {
+            "AP": record.value(table[name]["AP"]),
+            "AP50": record.value(table[name]["AP50"]),
+            "milliseconds per scene": record.value(table[name]["all_ms"], unit="ms"),
+            "CPU seconds": record.value(table[name]["cpu_s"], unit="s"),
+        }
+        for name, label in ROWS.items()
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=0)
@@ -145,6 +166,16 @@ def main():
         for key, digits in [("AP", 3), ("AP50", 3), ("ms", 1), ("all_ms", 1), ("cpu_s", 1)]:
             result[f"{name}_{key}"] = round(row[key], digits)
     print(json.dumps(result))
+    if not arguments.quick:
+        record.write(
+            "two-stage-detection",
+            "two_stage_detection.py",
+            f"Digits in scenes: average precision on {len(test[0])} held-out scenes; time from scene "
+            "to scores, proposals included",
+            "detector",
+            recorded_rows(table),
+            [arguments.seed],
+        )
 
 
 if __name__ == "__main__":

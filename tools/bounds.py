@@ -2,7 +2,7 @@
 
 The promises are the calls of `bmu.assert_at_least` and `bmu.assert_at_most`. Their bounds may
 depend on the profile, and on names that stand for plain values; a bound that is a measured
-quantity, such as nine tenths of another model's error, stays the expression that the chapter writes.
+quantity, such as nine tenths of another error, stays the expression that the chapter writes.
 """
 
 import ast

@@ -78,8 +78,8 @@ def _number(number, unit):
         return f"{number:,.0f}"
     if abs(number) >= 1:
         return f"{number:.1f}"
-    if number and abs(number) < 0.01:  # two digits that count
-        return f"{number:.{1 - math.floor(math.log10(abs(number)))}f}".rstrip("0")
+    if number and abs(number) < 0.01:
+        return f"{number:.{max(4, -math.floor(math.log10(abs(number))))}f}".rstrip("0")
     return f"{number:.3f}"
 
 
@@ -166,7 +166,7 @@ def record_table(root, name):
     facts.append(date(record["date"]))
     if record["script"]:
         facts.insert(0, f"`{record['script']}`")
-    return f"{record['caption']} ({', '.join(facts)}):\n\n{table(['', *columns], rows)}"
+    return f"{record['caption']} ({', '.join(facts)}):\n\n{table([record['head'], *columns], rows)}"
 
 
 def mutants_table(root):
