@@ -80,14 +80,13 @@ def main():
             print(f"{name:34} {kilo[0]:6.0f} {kilo[1]:7.0f} {kilo[2]:7.0f}", end=" ")
             print(f"{result['paint_ms']:9.0f}")
     print(json.dumps(results, sort_keys=True))
-    columns = {
-        "kB": "bytes",
-        "kB with fonts": "bytes_with_fonts",
-        "kB to the end": "bytes_to_the_end",
-    }
     rows = {
-        name: {column: record.value(row[key] / 1000) for column, key in columns.items()}
-        | {"first large paint, ms": record.value(row["paint_ms"], unit="ms")}
+        name: {
+            "kB": record.value(row["bytes"] / 1000),
+            "kB with fonts": record.value(row["bytes_with_fonts"] / 1000),
+            "kB to the end": record.value(row["bytes_to_the_end"] / 1000),
+            "largest paint": record.value(row["paint_ms"], unit="ms"),
+        }
         for name, row in results.items()
     }
     record.write("site", "site.py", "A first visit of each page", "page", rows, [])

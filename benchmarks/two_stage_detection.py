@@ -170,8 +170,8 @@ def main():
         record.write(
             "two-stage-detection",
             "two_stage_detection.py",
-            f"Digits in scenes: average precision on {len(test[0])} held-out scenes; time from scene "
-            "to scores, proposals included",
+            f"Digits in scenes: average precision on {len(test[0])} held-out scenes; time from "
+            "scene to scores, proposals included",
             "detector",
             recorded_rows(table),
             [arguments.seed],

@@ -78,6 +78,8 @@ def _number(number, unit):
         return f"{number:,.0f}"
     if abs(number) >= 1:
         return f"{number:.1f}"
+    if number and abs(number) < 1e-6:
+        return f"{number:.0e}"
     if number and abs(number) < 0.01:
         return f"{number:.{max(4, -math.floor(math.log10(abs(number))))}f}".rstrip("0")
     return f"{number:.3f}"
@@ -159,8 +161,7 @@ def record_table(root, name):
         [label, *(shown(row[c]) if c in row else "" for c in columns)]
         for label, row in record["rows"].items()
     ]
-    seeds = "seed" if len(record["seeds"]) == 1 else "seeds"
-    facts = [f"{seeds} {', '.join(map(str, record['seeds']))}", record["device"]]
+    facts = [f"seed {seed}" for seed in record["seeds"]] + [record["device"]]
     if record["core_speed"] not in (None, 1.0):
         facts.append(f"core {record['core_speed']:.2f}")
     facts.append(date(record["date"]))
