@@ -1,8 +1,8 @@
 """Sphinx extension: show figures of the chapters on other pages, such as the landing page.
 
-A page asks for one with `<img data-figure="fig-...">`, the figure's label. After the pages have been
-written, the image gets the file and the alternative text that the figure has in its chapter, so it
-always shows the run that the site was built from. Doing that twice changes nothing.
+A page asks for one with `<img data-figure="fig-...">`, the label of the figure. After the pages
+have been written, the image gets the file and the alternative text that the figure has in its
+chapter, so it always shows the run that the site was built from. Twice changes nothing.
 """
 
 import html
