@@ -9,10 +9,10 @@ from tools import order
 
 @pytest.fixture
 def root(tmp_path):
-    """A repository with recorded times of three notebooks on a core twice as fast."""
+    """A repository with recorded times of three notebooks, on cores of two kinds."""
     recorded = {
-        slug: {"cpu_seconds": seconds, "core_speed": 0.5}
-        for slug, seconds in [("short", 10), ("long", 100), ("middle", 40)]
+        slug: {"cpu_seconds": seconds, "core_speed": speed}
+        for slug, seconds, speed in [("short", 10, 0.5), ("long", 100, 0.5), ("middle", 80, 1.0)]
     }
     (tmp_path / order.RECORDED).parent.mkdir(parents=True)
     (tmp_path / order.RECORDED).write_text(json.dumps(recorded))

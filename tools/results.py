@@ -129,7 +129,8 @@ def bounds_tables(root):
             for row in bounds.asserted(notebook)
         ]
         heads = ["what is measured", "where", "asserted"]
-        made.append(f"**{{ref}}`ch-{path.stem}`**\n\n{table(heads, rows)}")
+        title = re.search(r"^# (.+)$", notebook.cells[0].source, flags=re.M)[1].strip()
+        made.append(f"### {title}\n\n{table(heads, rows)}")
     return "\n".join(made)
 
 
