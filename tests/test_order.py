@@ -58,11 +58,6 @@ def test_no_file_at_all_stops_nothing(tmp_path):
     assert len(ranked(tmp_path, "a", "b")) == 2
 
 
-def test_the_chapters_have_been_measured():
-    chapters = sorted((order.ROOT / "chapters").glob("*.ipynb"))
-    assert {path.stem for path in chapters} <= set(order.durations(order.ROOT))
-
-
 def test_processes_side_by_side_share_the_cores_and_the_user_may_choose():
     environ = {"OMP_NUM_THREADS": "7"}
     order.share_cores(environ, processes=2, cores=8)
