@@ -22,8 +22,8 @@ from gensim.models import Word2Vec
 from threadpoolctl import threadpool_limits
 
 import bigmodel_utils as bmu
-import record
 from chapter import definitions
+from record import value, write
 
 NAMES = """tokenise encode cooccurrence ppmi factorise weighted_eigenvectors warm_start
 noise_distribution sgns sgns_newton judge WINDOW NEGATIVES""".split()
@@ -76,24 +76,24 @@ class Record:
         return tuple(np.quantile(means, [0.025, 0.975]))
 
 
-def run_chapter(chapter, measured, documents, words, seed, quick):
-    index, steps_done = measured.index, {}
-    measured.begin()
+def run_chapter(chapter, record, documents, words, seed, quick):
+    index, steps_done = record.index, {}
+    record.begin()
     counts = chapter.cooccurrence(
         chapter.encode(documents, index, chapter.WINDOW), len(words), chapter.WINDOW
     )
-    counting = time.process_time() - measured.zero
+    counting = time.process_time() - record.zero
     values, vectors = chapter.factorise(chapter.ppmi(counts), DIMENSIONS)
-    already = measured.note("PPMI + SVD", chapter.weighted_eigenvectors(values, vectors, 0))
+    already = record.note("PPMI + SVD", chapter.weighted_eigenvectors(values, vectors, 0))
     q = chapter.noise_distribution(np.asarray(counts.sum(axis=0)).ravel())
     warm = chapter.warm_start(values, vectors, chapter.NEGATIVES)
 
     def train(descend, name, start, steps, eta, spent):
         def watch(W, V):
             steps_done[name] = steps_done.get(name, 0) + 1
-            measured.note(f"{name}, step {steps_done[name]}", W + V)
+            record.note(f"{name}, step {steps_done[name]}", W + V)
 
-        measured.begin(spent)
+        record.begin(spent)
         descend(*start, counts, q, chapter.NEGATIVES, steps, eta, watch)
 
     train(chapter.sgns, "warm", warm, STEPS, ETA, already)
@@ -105,9 +105,9 @@ def run_chapter(chapter, measured, documents, words, seed, quick):
         train(chapter.sgns_newton, "cold", cold, COLD_STEPS, COLD_ETA, counting)
 
 
-def run_gensim(measured, documents, words, frequency, seed, epochs, chapter):
+def run_gensim(record, documents, words, frequency, seed, epochs, chapter):
     for n in epochs:
-        measured.begin()
+        record.begin()
         model = Word2Vec(
             vector_size=DIMENSIONS,
             window=chapter.WINDOW,
@@ -121,8 +121,8 @@ def run_gensim(measured, documents, words, frequency, seed, epochs, chapter):
         model.build_vocab_from_freq({w: frequency[w] for w in words}, corpus_count=len(documents))
         model.train(documents, total_examples=len(documents), epochs=n)
         rows = [model.wv.key_to_index[word] for word in words]
-        measured.note(f"gensim, {n} epochs", model.wv.vectors[rows])
-        measured.note(f"gensim, {n} epochs, w+v", (model.wv.vectors + model.syn1neg)[rows])
+        record.note(f"gensim, {n} epochs", model.wv.vectors[rows])
+        record.note(f"gensim, {n} epochs, w+v", (model.wv.vectors + model.syn1neg)[rows])
 
 
 def summarise(rows):
@@ -168,8 +168,8 @@ def recorded_rows(rows):
         chosen[f"random start, first step that beats gensim's {epochs} epochs"] = above[0]
     return {
         label: {
-            "correlation": record.value(row["mean"], row["interval"]),
-            "CPU seconds": record.value(row["seconds"], unit="s"),
+            "correlation": value(row["mean"], row["interval"]),
+            "CPU seconds": value(row["seconds"], unit="s"),
         }
         for label, row in chosen.items()
     }
@@ -193,20 +193,20 @@ def main():
     frequency = Counter(word for document in documents for word in document)
     words = [word for word, _ in frequency.most_common(WORDS)]
     index = {word: i for i, word in enumerate(words)}
-    measured = Record(chapter, index, bmu.load_word_similarities())
+    record = Record(chapter, index, bmu.load_word_similarities())
     print(f"{'vectors':22s} {'CPU s':>6s} {'WS353':>6s} {'SL999':>6s} {'mean':>6s} {'other':>6s}")
     with threadpool_limits(1):
-        run_chapter(chapter, measured, documents, words, options.seed, options.quick)
+        run_chapter(chapter, record, documents, words, options.seed, options.quick)
         epochs = (1,) if options.quick else (1, 2, 5)
-        run_gensim(measured, documents, words, frequency, options.seed, epochs, chapter)
-    print(json.dumps(summarise(measured.rows)))
+        run_gensim(record, documents, words, frequency, options.seed, epochs, chapter)
+    print(json.dumps(summarise(record.rows)))
     if not options.quick:
-        record.write(
+        write(
             "word-embeddings",
             "word_embeddings.py",
             "Word vectors: mean Spearman correlation on WordSim-353 and SimLex-999",
             "vectors",
-            recorded_rows(measured.rows),
+            recorded_rows(record.rows),
             [options.seed],
         )
 

@@ -12,7 +12,7 @@ from urllib.request import url2pathname
 import nbformat
 import pytest
 
-from tools import build_book
+from tools import build_book, order
 
 ROOT = Path(__file__).parent.parent
 
@@ -333,3 +333,15 @@ def test_no_tracked_text_has_windows_line_ends():
         for path in (Path(folder, name) for name in files):
             if path.suffix in suffixes and path.is_file():
                 assert b"\r\n" not in path.read_bytes(), path
+
+
+def test_notebooks_side_by_side_share_the_cores_and_leave_a_user_the_choice():
+    environ = {"OMP_NUM_THREADS": "3"}
+    order.share_cores(environ, 2, 8)
+    assert environ["TF_NUM_INTRAOP_THREADS"] == "4"
+    assert environ["OMP_NUM_THREADS"] == "3"
+    alone, crowded = {}, {}
+    order.share_cores(alone, 1, 8)
+    order.share_cores(crowded, 4, 2)
+    assert alone == {}
+    assert crowded["TF_NUM_INTRAOP_THREADS"] == "1"

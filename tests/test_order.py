@@ -1,4 +1,4 @@
-"""Notebooks are ordered by how long they take, and share the cores."""
+"""Notebooks are ordered by how long they take."""
 
 import json
 
@@ -56,15 +56,3 @@ def test_a_damaged_file_of_times_stops_nothing(root, text):
 
 def test_no_file_at_all_stops_nothing(tmp_path):
     assert len(ranked(tmp_path, "a", "b")) == 2
-
-
-def test_processes_side_by_side_share_the_cores_and_the_user_may_choose():
-    environ = {"OMP_NUM_THREADS": "7"}
-    order.share_cores(environ, processes=2, cores=8)
-    assert environ["OMP_NUM_THREADS"] == "7"
-    assert environ["TF_NUM_INTRAOP_THREADS"] == environ["TF_NUM_INTEROP_THREADS"] == "4"
-    alone = {}
-    order.share_cores(alone, processes=1, cores=8)
-    assert alone == {}
-    order.share_cores(alone, processes=3, cores=2)
-    assert set(alone.values()) == {"1"}
