@@ -148,6 +148,23 @@ def test_the_rows_of_word_vectors_are_the_ones_that_are_compared():
     assert set(made) <= set(recorded["rows"])
 
 
+def test_the_interval_of_word_vectors_draws_pairs_of_known_words():
+    module = importlib.import_module("word_embeddings")
+    taught = chapter.definitions("word-embeddings", module.NAMES)
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 5))
+    index = {f"w{i}": i for i in range(60)}
+    pairs = [(f"w{a}", f"w{b}") for a, b in rng.integers(70, size=(90, 2)) if a != b]
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = np.array([[int(word[1:]) % 60 for word in pair] for pair in pairs])
+    agreed = (unit[rows[:, 0]] * unit[rows[:, 1]]).sum(axis=1)
+    exact = module.Record(taught, index, {"list": (pairs, agreed)}).interval(vectors)
+    assert exact == pytest.approx((1, 1))
+    noisy = agreed + rng.normal(size=len(agreed))
+    low, high = module.Record(taught, index, {"list": (pairs, noisy)}).interval(vectors)
+    assert 0.05 < high - low < 0.8
+
+
 def test_the_speed_of_a_core_is_that_of_the_best_repeat(monkeypatch):
     clock = iter([0.0, 3.0, 10.0, 11.5, 20.0, 26.0])
     monkeypatch.setattr(core_speed.time, "process_time", lambda: next(clock))
