@@ -9,6 +9,7 @@ import nbformat
 import pytest
 import yaml
 from names import rebound
+from vacuous import vacuous
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
@@ -282,3 +283,12 @@ def test_the_text_names_no_place_of_one_machine(chapter):
     everything = "\n".join(c.source for c in chapter.cells)
     for pattern in (r"/home/", r"/root/", r"/work/", r"/tmp/", r"localhost"):
         assert not re.search(pattern, everything), pattern
+
+
+def test_every_assertion_can_fail(chapter):
+    sources = [_python(cell) for cell in chapter.code]
+    read = {n.id for s in sources for n in ast.walk(ast.parse(s)) if isinstance(n, ast.Name)}
+    for cell, source in zip(chapter.code, sources, strict=True):
+        for line, reason in vacuous(source, read):
+            text = source.splitlines()[line - 1].strip()
+            raise AssertionError(_problem(chapter, cell, f"{text!r} cannot fail: {reason}"))
