@@ -52,6 +52,21 @@ from tools import mutations  # noqa: E402
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")
 RECORD = ROOT / "benchmarks" / "recorded" / "mutants.json"
 IDLE_SECONDS = 15.0
+SCOPES = (
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+# Statements whose parts are evaluated in another order than they are written.
+EVALUATED = {
+    ast.Assign: ("value", "targets"),
+    ast.For: ("iter", "target", "body", "orelse"),
+    ast.NamedExpr: ("value", "target"),
+}
 # What could make two runs differ, or lets a copied process wait for a thread that it does not have.
 ENVIRONMENT = {
     "BIGMODEL_PROFILE": "quick",
@@ -81,7 +96,7 @@ class Limits:
 
     most: int = 300
     cell_seconds: float = 20.0
-    check_seconds: float = 4.0
+    check_seconds: float = 8.0
     memory: int = 2 * 1024**3
 
 
@@ -378,6 +393,66 @@ def named_by_checks(cells):
     return named
 
 
+def needed(cells):
+    """Choose the cells that the checks need: those that make or change what they read.
+
+    Args:
+        cells: list of code cells.
+
+    Returns:
+        list of cells, with the checks. What only draws, prints or trains for a table that no check
+        looks at is left out; a shared generator of random numbers may then be in another state.
+    """
+    chosen_cells, wanted = [], set()
+    imported = set().union(*(mutations.imported_names(ast.parse(python(c))) for c in cells))
+    for cell in reversed(cells):
+        tree = ast.parse(python(cell))
+        made, read = set(), set()
+        sort_names(tree, made, read)
+        if is_check(cell) or (made | changed_names(tree) - imported) & wanted:
+            chosen_cells.append(cell)
+            wanted = wanted - made | read
+    return chosen_cells[::-1]
+
+
+def sort_names(node, made, read):
+    """Add the names that a cell binds to `made`, and those that it reads from before to `read`."""
+    if isinstance(node, ast.Name):
+        if not isinstance(node.ctx, ast.Load):
+            made.add(node.id)
+        elif node.id not in made:
+            read.add(node.id)
+    elif isinstance(node, SCOPES):
+        names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+        own = {n.id for n in names if not isinstance(n.ctx, ast.Load)}
+        own |= {n.arg for n in ast.walk(node) if isinstance(n, ast.arg)}
+        read |= {n.id for n in names} - own - made
+        made |= {node.name} if hasattr(node, "name") else set()
+    elif isinstance(node, ast.alias):
+        made.add((node.asname or node.name).split(".")[0])
+    else:
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            read |= {node.target.id} - made
+        for field in EVALUATED.get(type(node), node._fields):
+            value = getattr(node, field)
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    sort_names(child, made, read)
+
+
+def changed_names(tree):
+    """Collect what a cell changes: by storing inside it, or by a call made for its effect."""
+    changed = set()
+    for node in ast.walk(tree):
+        stores = isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store)
+        acts = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+        if acts and re.match(r"print|(\w+\.)*assert_", ast.unparse(node)):
+            continue
+        if stores or acts:
+            changed |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return changed
+
+
 def try_chapter(path, limits):
     """Make mistakes in a chapter's functions and let its checks judge them.
 
@@ -396,7 +471,7 @@ def try_chapter(path, limits):
     module = types.ModuleType("chapter")
     sys.modules["chapter"], space = module, vars(module)
     left_out = {}
-    for cell in cells:
+    for cell in needed(cells):
         if is_check(cell):
             problem = judge(cell, space, [m for m in mistakes if m.original], limits)
             if problem:
