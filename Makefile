@@ -4,6 +4,7 @@ BACKEND ?= tensorflow
 URL ?=
 TESTS ?=
 JOBS ?= 2
+CHAPTER ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)
 endif
 
-.PHONY: help book site test test-install lab lint links notebooks repository clean clean-all
+.PHONY: help book site test test-install lab lint links notebooks repository clean clean-all mutants
 help:
 	@echo "make book    build the website, executing every chapter that changed"
 	@echo "make test    run every test and every notebook   (BACKEND=jax or torch for another backend)"
@@ -63,6 +64,10 @@ links: $(STAMP)
 # The chapters in plain Markdown, as Colab, Kaggle and GitHub read it.
 notebooks: $(STAMP)
 	$(BIN)/python tools/notebooks.py
+
+# Mistakes made on purpose: which of them do the checks refuse? CHAPTER=slug for one chapter.
+mutants: $(STAMP)
+	$(BIN)/python -m tools.mutants --jobs $(JOBS) $(CHAPTER)
 
 repository: $(STAMP)
 	$(BIN)/python tools/repository.py "$(URL)"

@@ -20,6 +20,7 @@ import ast
 import contextlib
 import dataclasses
 import datetime
+import faulthandler
 import functools
 import gc
 import hashlib
@@ -29,6 +30,7 @@ import linecache
 import math
 import multiprocessing
 import os
+import random
 import re
 import resource
 import select
@@ -43,11 +45,9 @@ from pathlib import Path
 import nbformat
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT))
 
-from core_speed import core_speed  # noqa: E402  (found through the line above)
-
-from tools import mutations  # noqa: E402
+from tools import mutations  # noqa: E402  (found through the line above)
 
 EQUIVALENT = Path(__file__).with_name("mutants_equivalent.toml")
 RECORD = ROOT / "benchmarks" / "recorded" / "mutants.json"
@@ -220,10 +220,12 @@ def in_copy(task, seconds, memory):
         the CPU seconds that it took.
     """
     reader, writer = os.pipe()
+    state = random.getstate()
     pid = os.fork()
     if pid == 0:
         os.close(reader)
         try:
+            random.setstate(state)  # Python seeds it afresh in a copy
             _confine(seconds, memory)
             answer = ["done", task()]
         except BaseException as error:
@@ -266,6 +268,7 @@ def _one_line(error):
 
 def _confine(seconds, memory):
     """Give this process no voice, one thread's way of working, and limits."""
+    faulthandler.disable()
     quiet = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(quiet, stream)
@@ -303,28 +306,38 @@ def executed_lines(source, space, name, files):
     return json.dumps(sorted(lines))
 
 
-def make_mistake(mutation, space, original):
+def chapter_functions():
+    """Find every function that the chapter's cells have made, however deep inside something."""
+    return [
+        thing
+        for thing in gc.get_objects()
+        if isinstance(thing, types.FunctionType) and thing.__code__.co_filename.startswith("cell ")
+    ]
+
+
+def make_mistake(mistake, space, made):
     """Give a function the code of its wrong version, wherever the chapter holds the function.
 
     Args:
-        mutation: mutations.Mutation.
+        mistake: Mistake.
         space: dict, the notebook's names.
-        original: function, as the chapter defined it.
+        made: list of functions, those inside the wrong one among them: a closure that exists
+            already has the code that it was made with.
 
     Raises:
         ValueError: if the wrong version cannot take the function's place.
     """
+    mutation, original = mistake.mutation, mistake.original
     name, fresh = f"<mistake in {mutation.function}>", dict(space)
-    linecache.cache[name] = (1, None, mutation.source.splitlines(keepends=True), name)
-    exec(compile(mutation.source, name, "exec"), fresh)
+    source = mutation.source()
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    exec(compile(source, name, "exec"), fresh)
     wrong = find(fresh, mutation.function)
-    gc.unfreeze()
     inner = dict(_inner_codes(original.__code__, wrong.__code__))
-    if inner:  # closures that the chapter made before, with the code they had then
-        for thing in gc.get_objects():
-            if isinstance(thing, types.FunctionType) and id(thing.__code__) in inner:
-                with contextlib.suppress(ValueError):  # another number of free variables
-                    thing.__code__ = inner[id(thing.__code__)]
+    for closure in made if inner else []:
+        if id(closure.__code__) in inner:
+            with contextlib.suppress(ValueError):  # it has another number of free variables
+                closure.__code__ = inner[id(closure.__code__)]
     original.__code__ = wrong.__code__
     original.__defaults__, original.__kwdefaults__ = wrong.__defaults__, wrong.__kwdefaults__
 
@@ -356,11 +369,11 @@ def chosen(slug, mutation, share):
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) < share * 16**12
 
 
-def attempt(source, space, name, mistake=None):
+def attempt(source, space, name, mistake=None, made=()):
     """Run a check, with a mistake made before it; return "" or why the mistake cannot be made."""
     if mistake is not None:
         try:
-            make_mistake(mistake.mutation, space, mistake.original)
+            make_mistake(mistake, space, made)
         except Exception as error:
             return _one_line(error)
     run(source, space, name)
@@ -461,15 +474,15 @@ def try_chapter(path, limits):
         limits: Limits, in CPU seconds of this machine.
 
     Returns:
-        list of Mistake, those that a check reaches; dict from the ids of the cells that were left
+        list of Mistake, all that the chapter allows; dict from the ids of the cells that were left
         out to the reason.
     """
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
     while cells and not is_check(cells[-1]):
         cells.pop()
     mistakes = list_mistakes(cells, path.stem, limits.most)
-    module = types.ModuleType("chapter")
-    sys.modules["chapter"], space = module, vars(module)
+    module = types.ModuleType("chapter_under_test")
+    sys.modules[module.__name__], space = module, vars(module)
     left_out = {}
     for cell in needed(cells):
         if is_check(cell):
@@ -482,13 +495,13 @@ def try_chapter(path, limits):
             with at_most(seconds):
                 run(python(cell), space, f"cell {cell.id}")
         except TooLong:
-            left_out[cell.id] = f"takes more than {seconds:.0f} s"
+            left_out.setdefault(cell.id, f"takes more than {seconds:.1f} s")
         except Exception as error:
             left_out.setdefault(cell.id, _one_line(error))
         for mistake in mistakes:
             if mistake.cell == cell.id:
                 mistake.original = find(space, mistake.mutation.function)
-    return [m for m in mistakes if m.reached], left_out
+    return mistakes, left_out
 
 
 def list_mistakes(cells, slug, most):
@@ -523,6 +536,7 @@ def judge(cell, space, mistakes, limits):
     """
     source, name = python(cell), f"cell {cell.id}"
     gc.collect()
+    made = chapter_functions()
     gc.freeze()  # the copies' collector then leaves the memory alone that they share
     _, problem, took = in_copy(
         lambda: attempt(source, space, name), limits.check_seconds, limits.memory
@@ -543,8 +557,8 @@ def judge(cell, space, mistakes, limits):
         mistake.reached = True
         if not mistake.sampled or mistake.killed_by:
             continue
-        task = functools.partial(attempt, source, space, name, mistake)
-        text, problem, _ = in_copy(task, 5 * took + 1, limits.memory)
+        task = functools.partial(attempt, source, space, name, mistake, made)
+        text, problem, _ = in_copy(task, max(1, 5 * took), limits.memory)
         if problem:
             mistake.killed_by, mistake.reason = cell.id, problem
         elif text:
@@ -579,19 +593,19 @@ def read_equivalents(path):
     return listed
 
 
-def apply_equivalents(mistakes, listed, known):
+def apply_equivalents(mistakes, listed):
     """Enter the reasons of the list, and say which of its entries no longer hold.
 
     Args:
-        mistakes: list of Mistake; `why` is entered.
+        mistakes: list of Mistake, all that the chapter allows; `why` is entered.
         listed: dict from (function, line, change) to the reason.
-        known: set of (function, line, change), every mistake that the chapter allows.
 
     Returns:
         list of str.
     """
     for mistake in mistakes:
         mistake.why = listed.get(mistake.key(), "")
+    known = {m.key() for m in mistakes}
     stale = [f"{': '.join(key)}: there is no such mistake" for key in listed if key not in known]
     refused = [m for m in mistakes if m.why and m.killed_by]
     return stale + [f"{': '.join(m.key())}: check {m.killed_by} refuses it" for m in refused]
@@ -609,13 +623,10 @@ def report(path, listed, limits):
         Report.
     """
     before = os.times()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         mistakes, left_out = try_chapter(path, limits)
-        os.chdir(path.parent)
-    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-    known = {m.key() for m in list_mistakes(cells, path.stem, 0)}
-    stale = apply_equivalents(mistakes, listed, known)
+    stale = apply_equivalents(mistakes, listed)
+    mistakes = [m for m in mistakes if m.reached]
     for mistake in mistakes:
         mistake.original = None  # a function cannot travel to another process
     spent = sum(os.times()[:4]) - sum(before[:4])
@@ -695,6 +706,14 @@ def try_all(paths, equivalents, limits, jobs):
         yield from (task.result() for task in as_completed(tasks))
 
 
+def measure_core_speed():
+    """Compare this machine's cores with the reference core; see `benchmarks/core_speed.py`."""
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from core_speed import core_speed  # it imports NumPy, which the made-up notebooks do not need
+
+    return core_speed(repeats=2)
+
+
 def main(arguments=None):
     """Read the command line, try the chapters, print and record what came out."""
     parser = argparse.ArgumentParser(
@@ -716,6 +735,7 @@ def main(arguments=None):
         default=Limits.check_seconds,
         help="reference seconds that a check may take to be used",
     )
+    parser.add_argument("--core-speed", type=float, help="measured unless it is given")
     parser.add_argument("--verbose", action="store_true", help="show refused mistakes too")
     parser.add_argument("--record", action="store_true", help=f"write {RECORD.relative_to(ROOT)}")
     options = parser.parse_args(arguments)
@@ -723,7 +743,7 @@ def main(arguments=None):
         raise SystemExit("The checks are tested in copies of a process: this needs Linux or macOS.")
     paths, equivalents = choose(options.folder, options.chapters), read_equivalents(EQUIVALENT)
     os.environ.update(ENVIRONMENT)
-    speed = core_speed(repeats=2)
+    speed = options.core_speed or measure_core_speed()
     limits = Limits(options.most, options.cell_seconds * speed, options.check_seconds * speed)
     reports = []
     for each in try_all(paths, equivalents, limits, options.jobs):

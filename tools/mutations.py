@@ -106,7 +106,9 @@ class Mutation:
         text: str, that line without its indentation.
         change: str, such as `"a + b -> a - b"`; numbered where a line allows it twice.
         reached_by: range of lines; the mistake is reached if one of them is executed.
-        source: str, the whole wrong function, or the class around the wrong method.
+        statement: ast.stmt, the whole function, or the class around the method, as it should be.
+        place: tuple of (field, index), where in the statement the change is made.
+        new: ast.AST, what stands there then.
     """
 
     function: str
@@ -114,7 +116,13 @@ class Mutation:
     text: str
     change: str
     reached_by: range
-    source: str
+    statement: ast.stmt
+    place: tuple
+    new: ast.AST
+
+    def source(self):
+        """Write the whole wrong function, or the class around the wrong method."""
+        return ast.unparse(_replaced(self.statement, self.place, self.new)) + "\n"
 
 
 def mutations(source, imported=()):
@@ -136,9 +144,10 @@ def mutations(source, imported=()):
                 seen[text, change] += 1
                 if seen[text, change] > 1:
                     change += f" (no. {seen[text, change]})"
-                where, reached_by = places[id(old)]
-                wrong = ast.unparse(_replaced(statement, where, new)) + "\n"
-                found.append(Mutation(name, old.lineno, text, change, reached_by, wrong))
+                place, reached_by = places[id(old)]
+                found.append(
+                    Mutation(name, old.lineno, text, change, reached_by, statement, place, new)
+                )
     return found
 
 
