@@ -202,7 +202,7 @@ def test_a_mistake_that_never_ends_is_stopped(tmp_path):
     source = "def turn(k, again=False):\n    while again:\n        pass\n    return k"
     found = report(tmp_path, source, "#!\nassert turn(8) == 8")
     assert outcome(found) == {"False -> True": "c1"}
-    assert found.mistakes[0].reason == "stopped: it did not end"
+    assert found.mistakes[0].reason == "stopped: it did not end" and found.seconds < 5
 
 
 def test_a_mistake_that_waits_for_ever_is_stopped(tmp_path, monkeypatch):
@@ -212,12 +212,11 @@ def test_a_mistake_that_waits_for_ever_is_stopped(tmp_path, monkeypatch):
     assert outcome(found)["0 -> 1"] == "c1"
 
 
-def test_a_mistake_that_wants_all_memory_is_stopped(tmp_path):
-    source = "def block(n):\n    return len(bytearray(n // 10**9))"
-    found = report(tmp_path, source, "#!\nassert block(10**9) == 1", memory=10**8)
+def test_a_mistake_that_wants_too_much_memory_is_stopped(tmp_path):
+    source = "def block(n):\n    return len(bytearray(n // 10**4))"
+    found = report(tmp_path, source, "#!\nassert block(10**5) > 5", memory=10**8)
     reasons = {m.mutation.change: m.reason for m in found.mistakes}
-    assert reasons["n // 10 ** 9 -> n * 10 ** 9"].startswith(("MemoryError", "OverflowError"))
-    assert all(outcome(found).values())
+    assert reasons["n // 10 ** 4 -> n * 10 ** 4"].startswith("MemoryError"), "a gigabyte"
 
 
 def test_a_mistake_that_ends_the_process_is_refused(tmp_path):
@@ -311,7 +310,8 @@ def test_what_cannot_run_is_left_out_and_said(tmp_path):
 def test_only_cells_that_the_checks_need_are_run(tmp_path):
     path = write(
         tmp_path,
-        "import math\nk = 1",
+        "import math",
+        "k = 1",
         AREA,
         "table = []",
         "table.append(3)",
@@ -323,7 +323,7 @@ def test_only_cells_that_the_checks_need_are_run(tmp_path):
         "after = 1",
     )
     cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
-    assert [c.id for c in mutants.needed(cells)] == ["c0", "c1", "c2", "c3", "c6", "c7", "c8"]
+    assert [c.id for c in mutants.needed(cells)] == ["c0", "c2", "c3", "c4", "c7", "c8", "c9"]
 
 
 def test_the_sample_is_of_the_size_asked_for_and_depends_on_the_text_alone(tmp_path):
