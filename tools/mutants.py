@@ -487,6 +487,7 @@ def try_chapter(path, limits):
     for cell in needed(cells):
         if is_check(cell):
             problem = judge(cell, space, [m for m in mistakes if m.original], limits)
+            gc.unfreeze()
             if problem:
                 left_out[cell.id] = problem
         # Imports take as long as they take: nothing works without them.
@@ -565,7 +566,6 @@ def judge(cell, space, mistakes, limits):
             mistake.reason = f"cannot be made: {text}"
         else:
             mistake.accepted_by.append(cell.id)
-    gc.unfreeze()
     return ""
 
 
@@ -698,10 +698,15 @@ def choose(folder, slugs):
     return [paths[slug] for slug in slugs or paths]
 
 
+def silence():
+    """Throw away what TensorFlow writes past Python while it starts."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
 def try_all(paths, equivalents, limits, jobs):
     """Try several chapters, each in a fresh process; yield their reports as they come."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(jobs, context, silence, max_tasks_per_child=1) as pool:
         tasks = [pool.submit(report, p, equivalents.get(p.stem, {}), limits) for p in paths]
         yield from (task.result() for task in as_completed(tasks))
 
