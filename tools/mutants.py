@@ -536,8 +536,8 @@ def judge(cell, space, mistakes, limits):
         str, why the check cannot be used; empty if it can.
     """
     source, name = python(cell), f"cell {cell.id}"
-    gc.collect()
-    made = chapter_functions()
+    nested = any(any(_inner_codes(m.original.__code__, m.original.__code__)) for m in mistakes)
+    made = chapter_functions() if nested else []
     gc.freeze()  # the copies' collector then leaves the memory alone that they share
     _, problem, took = in_copy(
         lambda: attempt(source, space, name), limits.check_seconds, limits.memory
