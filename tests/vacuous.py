@@ -183,7 +183,7 @@ def _never(test, aliases):
         opposite = {
             ast.NotEq: ast.Eq,
             ast.IsNot: ast.Is,
-            ast.NotIn: ast.In,
+            ast.NotIn: ast.In,  # codespell:ignore
             ast.Lt: ast.GtE,
             ast.Gt: ast.LtE,
         }.get(type(test.ops[0]))

@@ -163,7 +163,7 @@ class Report:
             "killed": killed,
             "tried": len(tried),
             "equivalent": equivalent,
-            "share": round(killed / judged, 3) if judged else None,
+            "share": round(killed / judged, 3) if judged else 0.0,
             "reached": len(self.mistakes),
             "left_out": list(self.left_out),
         }
@@ -661,10 +661,9 @@ def table(reports):
     lines = [f"{'':24}{'killed':>8}{'tried':>8}{'equivalent':>12}{'share':>8}{'reached':>9}"]
     for each in reports:
         row = each.row()
-        share = "-" if row["share"] is None else f"{row['share']:.2f}"
         lines.append(
-            f"{each.slug:24}{row['killed']:8}{row['tried']:8}{row['equivalent']:12}{share:>8}"
-            f"{row['reached']:9}"
+            f"{each.slug:24}{row['killed']:8}{row['tried']:8}{row['equivalent']:12}"
+            f"{row['share']:8.2f}{row['reached']:9}"
         )
     return "\n".join(lines)
 

@@ -23,19 +23,13 @@ OPERATORS = {
     ast.LShift: ast.RShift,
     ast.RShift: ast.LShift,
 }
-COMPARISONS = {
-    ast.Lt: ast.LtE,
-    ast.LtE: ast.Lt,
-    ast.Gt: ast.GtE,
-    ast.GtE: ast.Gt,
+NEGATED = {
     ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot,
-    ast.IsNot: ast.Is,
-    ast.In: ast.NotIn,
-    ast.NotIn: ast.In,
+    ast.In: ast.NotIn,  # codespell:ignore
 }
-YES_OR_NO = (ast.Eq, ast.NotEq, ast.Is, ast.IsNot, ast.In, ast.NotIn)
+COMPARISONS = {ast.Lt: ast.LtE, ast.Gt: ast.GtE, **NEGATED}
+COMPARISONS |= {other: one for one, other in COMPARISONS.items()}
 NAMES = {
     "all": "any",
     "any": "all",
@@ -271,7 +265,9 @@ def _condition(node):
     """Negate the condition of an `if`, unless its comparison is negated anyway."""
     test = node.test
     single = isinstance(test, ast.Compare) and len(test.ops) == 1
-    if not isinstance(test, ast.UnaryOp) and not (single and isinstance(test.ops[0], YES_OR_NO)):
+    if not isinstance(test, ast.UnaryOp) and not (
+        single and type(test.ops[0]) in {*NEGATED, *NEGATED.values()}
+    ):
         yield test, ast.UnaryOp(ast.Not(), copy.deepcopy(test))
 
 
