@@ -1,19 +1,29 @@
-# book · test · lab · clean: each makes .venv itself when it is missing.
-PYTHON ?= python3
+# book · test · lab · clean: each makes .venv itself when it is missing, with what it needs.
+PYTHON ?=
 BACKEND ?= tensorflow
+BOUNDS ?= tested
 URL ?=
 TESTS ?=
 JOBS ?= 2
 CHAPTER ?=
 
-VENV := .venv
-BIN := $(VENV)/bin
+VENV := $(if $(filter lowest,$(BOUNDS)),.venv-lowest,.venv)
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 export KERAS_BACKEND := $(BACKEND)
 export TF_CPP_MIN_LOG_LEVEL ?= 3
+# What would bring another Python's modules into ours, or make asserts vanish.
+unexport PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS __PYVENV_LAUNCHER__
 
 ifeq ($(filter $(BACKEND),tensorflow jax torch),)
 $(error BACKEND is "$(BACKEND)"; give tensorflow, jax or torch)
 endif
+ifeq ($(filter $(BOUNDS),tested lowest),)
+$(error BOUNDS is "$(BOUNDS)"; give tested or lowest)
+endif
+
+# Any Python 3 finds the one that the environment is made with: tools/environment.py.
+FINDER := $(or $(shell command -v python3 || command -v python),$(PYTHON),python3)
+INSTALL = @"$(FINDER)" tools/environment.py --folder $(VENV) --python "$(PYTHON)" --backend $(BACKEND) --bounds $(BOUNDS)
 
 .PHONY: help book site test test-install lab lint links notebooks repository clean clean-all mutants
 help:
@@ -21,25 +31,24 @@ help:
 	@echo "make test    run every test and every notebook   (BACKEND=jax or torch for another backend)"
 	@echo "make lab     open JupyterLab on the chapters"
 	@echo "make clean   remove what was built (clean-all: the environment too)"
+	@echo "             PYTHON=python3.12 chooses the Python of .venv, BOUNDS=lowest the oldest libraries"
 
-# The stamp carries the backend: asking for another one installs it, asking again does nothing.
-STAMP := $(VENV)/.installed-$(BACKEND)
-$(STAMP): requirements.txt constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Python 3.11 or later is needed; $(PYTHON) is {v[0]}.{v[1]}: call make PYTHON=python3.11")'
-	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'On Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -c constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable ".$(if $(filter tensorflow,$(BACKEND)),,[$(BACKEND)])"
-	@touch $@
+# make install-run, install-website, install-tests, install-lint, install-benchmarks
+install-%:
+	$(INSTALL) run $*
 
-book: $(STAMP)
+book:
+	$(INSTALL) run website
 	$(BIN)/python tools/build_book.py --jobs $(JOBS)
 
-site: $(STAMP)
+site:
+	$(INSTALL) run website
 	$(BIN)/python tools/build_book.py --execute off --output _build/unexecuted
 
 # Notebooks and unit tests side by side, one file a process; then the site, which shows the notebooks
 # that have just run.
-test: $(STAMP)
+test:
+	$(INSTALL) run website tests
 ifeq ($(TESTS),)
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --ignore tests/test_site.py --ignore tests/test_launch.py
 	$(BIN)/python -m pytest tests/test_site.py tests/test_launch.py
@@ -47,33 +56,40 @@ else
 	$(BIN)/python -m pytest $(TESTS)
 endif
 
-test-install: $(STAMP)
+test-install:
+	$(INSTALL) run website tests
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/install
 
-lab: $(STAMP)
-	$(BIN)/jupyter lab --notebook-dir=. chapters
+lab:
+	$(INSTALL) run
+	$(BIN)/python -m jupyter lab --notebook-dir=. chapters
 
-lint: $(STAMP)
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+lint:
+	$(INSTALL) lint
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
 	$(BIN)/codespell
 
-links: $(STAMP)
+links:
+	$(INSTALL) run website
 	$(BIN)/python tools/build_book.py --execute off --builder linkcheck --output _build/links
 
 # The chapters in plain Markdown, as Colab, Kaggle and GitHub read it.
-notebooks: $(STAMP)
+notebooks:
+	$(INSTALL) run website
 	$(BIN)/python tools/notebooks.py
 
 # Mistakes made on purpose: which of them do the checks refuse? CHAPTER=slug for one chapter.
-mutants: $(STAMP)
+mutants:
+	$(INSTALL) run tests
 	$(BIN)/python -m tools.mutants --jobs $(JOBS) $(CHAPTER)
 
-repository: $(STAMP)
+repository:
+	$(INSTALL) website
 	$(BIN)/python tools/repository.py "$(URL)"
 
 clean:
 	rm -rf _build build *.egg-info .pytest_cache .ruff_cache
 
 clean-all: clean
-	rm -rf $(VENV)
+	rm -rf .venv .venv-lowest
