@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 BINDER = ROOT / "binder"
-PYTHON = (BINDER / "runtime.txt").read_text().strip().removeprefix("python-")
+PYTHON = (BINDER / "runtime.txt").read_text(encoding="utf-8").strip().removeprefix("python-")
 
 
 def pins(path):
@@ -76,8 +76,9 @@ def test_another_python_makes_another_recipe(folder, tmp_path):
 
 def test_binder_has_the_tested_versions_of_all_the_helper_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["hmm"]
-    needed = {Requirement(line).name: Requirement(line) for line in lines}
+    backend = (ROOT / "requirements" / "tensorflow-cpu.txt").read_text(encoding="utf-8")
+    lines = [*project["dependencies"], backend.split("#")[0], *project["optional-dependencies"]["hmm"]]
+    needed = {need.name: need for need in map(Requirement, lines)}
     pinned, tested = pins(BINDER / "requirements.txt"), pins(ROOT / "constraints.txt")
     assert pinned == {name: tested[name] for name in [*needed, "jupyterlab_myst"]}
     for name, requirement in needed.items():
