@@ -25,15 +25,20 @@ endif
 FINDER := $(or $(shell command -v python3 || command -v python),$(PYTHON),python3)
 INSTALL = @"$(FINDER)" tools/environment.py --folder $(VENV) --python "$(PYTHON)" --backend $(BACKEND) --bounds $(BOUNDS)
 
-.PHONY: help book site test test-install lab lint links notebooks repository clean clean-all mutants
+.PHONY: help install book site test test-install lab lint links notebooks mutants repository clean clean-all
 help:
 	@echo "make book    build the website, executing every chapter that changed"
 	@echo "make test    run every test and every notebook   (BACKEND=jax or torch for another backend)"
 	@echo "make lab     open JupyterLab on the chapters"
+	@echo "make install install all that the targets need, so that they start at once later"
 	@echo "make clean   remove what was built (clean-all: the environment too)"
-	@echo "             PYTHON=python3.12 chooses the Python of .venv, BOUNDS=lowest the oldest libraries"
+	@echo
+	@echo "PYTHON=python3.12   make .venv with that Python: 3.11, 3.12 or 3.13"
+	@echo "BOUNDS=lowest       the oldest versions of the libraries, in .venv-lowest"
 
-# make install-run, install-website, install-tests, install-lint, install-benchmarks
+# Everything at once; or one list of requirements/, such as make install-benchmarks.
+install:
+	$(INSTALL) run website tests lint
 install-%:
 	$(INSTALL) run $*
 
