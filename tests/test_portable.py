@@ -1,4 +1,4 @@
-"""Text is read and written as UTF-8 everywhere: Windows would otherwise take an encoding of its own."""
+"""Text is read and written as UTF-8 everywhere: Windows would take an encoding of its own."""
 
 import ast
 from pathlib import Path
@@ -21,7 +21,9 @@ def is_text(call, name, named):
     of_path = isinstance(call.func, ast.Attribute)
     if of_path and isinstance(call.func.value, ast.Name) and call.func.value.id != "path":
         return False  # gzip.open, wave.open, Image.open and others have bytes as their default
-    mode = named.get("mode", call.args[0 if of_path else 1] if len(call.args) > 1 - of_path else None)
+    mode = named.get(
+        "mode", call.args[0 if of_path else 1] if len(call.args) > 1 - of_path else None
+    )
     return mode is None or not (isinstance(mode, ast.Constant) and "b" in str(mode.value))
 
 

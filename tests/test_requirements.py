@@ -37,9 +37,7 @@ def pins():
     assert all(re.fullmatch(r"==[^*,]+", str(pin.specifier)) and not pin.marker for pin in pinned)
     names = [canonicalize_name(pin.name) for pin in pinned]
     assert names == sorted(set(names)), "constraints.txt is not sorted, or names one twice"
-    return dict(
-        zip(names, (str(pin.specifier).removeprefix("==") for pin in pinned), strict=True)
-    )
+    return dict(zip(names, (str(pin.specifier).removeprefix("==") for pin in pinned), strict=True))
 
 
 def test_supported_pythons():
