@@ -1,6 +1,8 @@
 """What is required, declared and pinned agrees, for each supported Python."""
 
+import ast
 import importlib.metadata
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -118,3 +120,34 @@ def test_the_style_of_commits_is_checked_by_the_tested_versions():
     assert hooks["ruff-pre-commit"] == tested["ruff"]
     assert hooks["nbstripout"] == tested["nbstripout"]
     assert hooks["codespell"] == tested["codespell"]
+
+
+def backends_imported(code):
+    """List the backends that a piece of code imports on every backend, not on that one alone."""
+    tree = ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", code, flags=re.M))
+    names = [a.name for node in tree.body if isinstance(node, ast.Import) for a in node.names]
+    names += [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return [name for name in names if name.split(".")[0] in ("tensorflow", "jax", "torch")]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
+def test_a_chapter_runs_where_one_backend_is_installed(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    assert len(code) > 10
+    assert [name for text in code for name in backends_imported(text)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import numpy\nimport tensorflow as tf", ["tensorflow"]),
+        ("from jax import numpy", ["jax"]),
+        ("%matplotlib inline\nimport torch.nn", ["torch.nn"]),
+        ("if backend == 'tensorflow':\n    import tensorflow as tf", []),
+        ("def f():\n    import torch", []),
+        ("from . import x", []),
+    ],
+)
+def test_an_import_of_a_backend_is_noticed(code, found):
+    assert backends_imported(code) == found
