@@ -18,7 +18,6 @@ import time
 from collections import Counter
 
 import numpy as np
-from gensim.models import Word2Vec
 from threadpoolctl import threadpool_limits
 
 import bigmodel_utils as bmu
@@ -106,6 +105,8 @@ def run_chapter(chapter, record, documents, words, seed, quick):
 
 
 def run_gensim(record, documents, words, frequency, seed, epochs, chapter):
+    from gensim.models import Word2Vec  # a rival that nothing but this function needs
+
     for n in epochs:
         record.begin()
         model = Word2Vec(
