@@ -40,6 +40,8 @@ ELSEWHERE = [
     "PYTHONWARNINGS",
     "__PYVENV_LAUNCHER__",
 ]
+# The same settings in pip's configuration file give way to these options.
+HERE = ["--no-user", "--target="]
 # What a list takes on disk [MB], measured on Linux with Python 3.12, so that nobody is surprised.
 MEGABYTES = {
     "run": 900,
@@ -357,7 +359,7 @@ def install(folder, lists, bounds, gpu):
         options += ["-r", f"requirements/{name}.txt"]
     if "run" in lists:
         options += ["--editable", "."]
-    run = pip(python, "install", "--quiet", "--no-user", "--target=", *options, check=False)
+    run = pip(python, "install", "--quiet", *HERE, *options, check=False)
     if run.returncode:
         raise Unusable("The packages were not installed; pip says why, above.")
     (folder / RECORD).write_text(json.dumps(wanted, indent=1), encoding="utf-8")
