@@ -151,3 +151,19 @@ def test_a_chapter_runs_where_one_backend_is_installed(path):
 )
 def test_an_import_of_a_backend_is_noticed(code, found):
     assert backends_imported(code) == found
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", ".ci/run", "Makefile"])
+def test_every_place_names_the_same_pythons(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert f"{', '.join(VERSIONS[:-1])} or {VERSIONS[-1]}" in text
+    assert "or later" not in text and set(re.findall(r"Python (3\.\d+)", text)) <= {
+        *VERSIONS,
+        "3.14",
+    }
+
+
+def test_the_readmes_commands_install_everything_from_the_pins():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = "python -m pip install -r requirements.txt -c constraints.txt --editable ."
+    assert text.count(command) == 2  # for POSIX and for Windows

@@ -187,7 +187,8 @@ def beginning(path, folder):
 def test_a_chapter_starts_in_an_empty_folder(hosted, chapter, tmp_path):
     """Its first cells run, data included, and all that it imports later is there.
 
-    The rest runs in `make test`; with WHOLE=1 it runs here as well, which takes as long again.
+    The rest runs in `make test`; with WHOLE=1 it runs here as well, which takes as long again. The
+    weekly workflow runs whole notebooks with the versions that Colab has.
     """
     path = beginning(chapter, tmp_path)
     hosted.run(hosted.python, "-c", RUN_NOTEBOOK, path, cwd=tmp_path, PIP_NO_INDEX="1")
