@@ -174,6 +174,25 @@ def test_tensorflow_comes_without_code_for_gpus_where_there_is_none(
     assert environment.lists_for(["run"], "jax", there, gpu) == ["run", "jax"]
 
 
+@pytest.mark.parametrize(
+    ("system", "machine", "refused"),
+    [
+        ("Darwin", "x86_64", True),
+        ("Darwin", "arm64", False),
+        ("Linux", "x86_64", False),
+        ("Windows", "AMD64", False),
+    ],
+)
+def test_macs_with_intel_processors_are_told_at_once(monkeypatch, system, machine, refused):
+    monkeypatch.setattr(environment.platform, "system", lambda: system)
+    monkeypatch.setattr(environment.platform, "machine", lambda: machine)
+    if refused:
+        with pytest.raises(environment.Unusable, match="Colab or Binder"):
+            environment.refuse_intel_macs()
+    else:
+        environment.refuse_intel_macs()
+
+
 def test_the_build_of_tensorflow_that_is_there_is_seen(tmp_path):
     assert environment.tensorflows(tmp_path) == set()
     site = tmp_path / "lib" / "python3.12" / "site-packages"

@@ -216,6 +216,20 @@ def on_linux_pc():
     return platform.system() == "Linux" and platform.machine() == "x86_64"
 
 
+def refuse_intel_macs():
+    """Say at once what pip would say in riddles.
+
+    Raises:
+        Unusable: on a Mac with an Intel processor, or whose Python was made for one.
+    """
+    if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
+        raise Unusable(
+            "TensorFlow, JAX and PyTorch have no current release for Macs with Intel processors: "
+            "run the chapters on Colab or Binder. If this Mac has Apple silicon, its Python was "
+            "made for Intel: install one for Apple silicon."
+        )
+
+
 def lists_for(names, backend, there, gpu):
     """Name the lists of requirements to install.
 
@@ -378,6 +392,8 @@ def main():
     try:
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
         prepare(folder, options.python, supported_versions(project))
+        if "run" in options.lists:
+            refuse_intel_macs()
         lists = lists_for(options.lists, options.backend, tensorflows(folder), gpu)
         install(folder, lists, options.bounds, gpu)
     except Unusable as problem:
