@@ -34,7 +34,7 @@ help:
 	@echo "make clean   remove what was built (clean-all: the environment too)"
 	@echo
 	@echo "PYTHON=python3.12   make .venv with that Python: 3.11, 3.12 or 3.13"
-	@echo "BOUNDS=lowest       the oldest versions of the libraries, in .venv-lowest"
+	@echo "BOUNDS=lowest       the oldest versions of the libraries, on Python 3.11 in .venv-lowest"
 
 # Everything at once; or one list of requirements/, such as make install-benchmarks.
 install:

@@ -391,7 +391,10 @@ def main():
     folder, gpu = ROOT / options.folder, has_gpu()
     try:
         project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-        prepare(folder, options.python, supported_versions(project))
+        versions = supported_versions(project)
+        if options.bounds == "lowest":  # newer Pythons came after the oldest libraries
+            versions = versions[:1]
+        prepare(folder, options.python, versions)
         if "run" in options.lists:
             refuse_intel_macs()
         lists = lists_for(options.lists, options.backend, tensorflows(folder), gpu)
