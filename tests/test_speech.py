@@ -8,7 +8,7 @@ from test_detectors import definitions, taught
 
 from bigmodel_utils import speech
 
-PACKAGED = definitions(Path(speech.__file__).read_text())
+PACKAGED = definitions(Path(speech.__file__).read_text(encoding="utf-8"))
 OF_THE_SECOND = ["Utterances", "part", "quiet", "connect"]
 
 

@@ -328,5 +328,7 @@ def test_elsewhere_the_gpu_stays(monkeypatch):
 def test_importing_the_package_loads_no_heavy_library():
     heavy = ["keras", "tensorflow", "jax", "torch", "matplotlib", "scipy", "sklearn"]
     code = f"import sys, bigmodel_utils; print([m for m in {heavy} if m in sys.modules])"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     assert run.stdout.strip() == "[]"

@@ -55,6 +55,7 @@ class Environment:
             env={**self.variables, **variables},
             capture_output=True,
             text=True,
+            encoding="utf-8",
         )
 
     def run(self, *command, cwd, **variables):
@@ -91,6 +92,7 @@ def source(tmp_path_factory):
         capture_output=True,
         text=True,
         check=True,
+        encoding="utf-8",
     )
     for name in filter(None, listed.stdout.split("\0")):
         if (ROOT / name).is_file():  # a file may be deleted and not yet committed so
@@ -310,8 +312,8 @@ def pretend_installed(environment, entries):
             *(f"Provides-Extra: {extra}" for extra in metadata.get("provides_extra", [])),
         ]
         (folder / "METADATA").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        (folder / "INSTALLER").write_text("pip\n")
-        (folder / "RECORD").write_text("")
+        (folder / "INSTALLER").write_text("pip\n", encoding="utf-8")
+        (folder / "RECORD").write_text("", encoding="utf-8")
 
 
 OTHERS = ["scikit-learn", "matplotlib", "pooch", "scipy"]
