@@ -81,7 +81,11 @@ def test_another_python_makes_another_recipe(folder, tmp_path):
 def test_binder_has_the_tested_versions_of_all_the_helper_needs():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     backend = (ROOT / "requirements" / "tensorflow-cpu.txt").read_text(encoding="utf-8")
-    lines = [*project["dependencies"], backend.split("#")[0], *project["optional-dependencies"]["hmm"]]
+    lines = [
+        *project["dependencies"],
+        backend.split("#")[0],
+        *project["optional-dependencies"]["hmm"],
+    ]
     needed = {need.name: need for need in map(Requirement, lines)}
     pinned, tested = pins(BINDER / "requirements.txt"), pins(ROOT / "constraints.txt")
     assert pinned == {name: tested[name] for name in [*needed, "jupyterlab_myst"]}
