@@ -1,6 +1,7 @@
 """What is required, declared and pinned agrees, for each supported Python."""
 
 import ast
+import functools
 import importlib.metadata
 import json
 import re
@@ -68,6 +69,15 @@ def test_the_whole_list_has_every_list_and_one_backend():
     assert named == {path.stem for path in LISTS} - {"tensorflow-cpu", "jax", "torch"}
 
 
+@functools.cache
+def declared_by(name):
+    """Read what an installed package needs; nothing if it is of another Python or backend."""
+    try:
+        return [Requirement(line) for line in importlib.metadata.requires(name) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return []
+
+
 def needed(names, python):
     """Walk what installed packages need on a Python version, Linux and x86_64.
 
@@ -87,11 +97,7 @@ def needed(names, python):
         if (canonicalize_name(name), frozenset(extras)) in seen:
             continue
         seen.add((canonicalize_name(name), frozenset(extras)))
-        try:
-            lines = importlib.metadata.requires(name) or []
-        except importlib.metadata.PackageNotFoundError:
-            continue  # on another Python alone, or of another backend: still has to be pinned
-        for need in map(Requirement, lines):
+        for need in declared_by(name):
             settings = [{**machine, "extra": extra} for extra in ["", *extras]]
             if need.marker is None or any(need.marker.evaluate(one) for one in settings):
                 waiting.append((need.name, need.extras))
