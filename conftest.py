@@ -156,7 +156,7 @@ def built_site(tmp_path_factory, shown_notebooks):
     notebooks = with_sample_outputs(shown_notebooks, folder / "notebooks")
     command = [sys.executable, ROOT / "tools" / "build_book.py", "--execute", "off"]
     command += ["--output", folder / "book", "--notebooks", notebooks]
-    built = subprocess.run(command, capture_output=True, text=True, check=False)
+    built = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8")
     assert built.returncode == 0, f"the book was not built:\n{built.stdout}\n{built.stderr}"
     [index] = (folder / "book").rglob("html/index.html")
     return index.parent

@@ -36,13 +36,16 @@ def tree(tmp_path):
 def book_of_one_page(folder):
     """A book whose only cell appends a line to a file each time it runs."""
     (folder / "bigmodel_utils").mkdir(parents=True)
-    (folder / "bigmodel_utils" / "data.py").write_text("PINS = 1\n")
+    (folder / "bigmodel_utils" / "data.py").write_text("PINS = 1\n", encoding="utf-8")
     (folder / "_config.yml").write_text(
         "title: Small\nonly_build_toc_files: true\nexecute: {timeout: 60}\n"
-        "bibtex_bibfiles: [references.bib]\n"
+        "bibtex_bibfiles: [references.bib]\n",
+        encoding="utf-8",
     )
-    (folder / "references.bib").write_text("@misc{known, title = {Known}, year = 2000}\n")
-    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n")
+    (folder / "references.bib").write_text(
+        "@misc{known, title = {Known}, year = 2000}\n", encoding="utf-8"
+    )
+    (folder / "_toc.yml").write_text("format: jb-book\nroot: page\n", encoding="utf-8")
     write_page(folder, "(pathlib.Path.cwd() / 'runs.txt').open('a').write('run\\n')")
     return folder
 
@@ -61,12 +64,14 @@ def add_chapters(tree, **statements):
     for name, statement in statements.items():
         write_page(tree, statement, name=f"chapters/{name}")
     listed = "".join(f"\n  - file: chapters/{name}" for name in statements)
-    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\nchapters:{listed}\n")
+    (tree / "_toc.yml").write_text(
+        f"format: jb-book\nroot: page\nchapters:{listed}\n", encoding="utf-8"
+    )
 
 
 def runs(tree):
     found = [*tree.glob("runs.txt"), *tree.glob("chapters/runs.txt")]
-    return sum(len(path.read_text().splitlines()) for path in found)
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in found)
 
 
 class PretendedSphinx:
@@ -82,7 +87,7 @@ class PretendedSphinx:
         assert not site.exists() and not (site.parent / ".doctrees").exists(), "left over"
         (site.parent / ".doctrees").mkdir()
         site.mkdir()
-        (site / "index.html").write_text("<title>Small</title>")
+        (site / "index.html").write_text("<title>Small</title>", encoding="utf-8")
         self.calls += 1
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -120,7 +125,7 @@ UNFINISHED = {
 def test_a_build_that_did_not_succeed_is_repeated_from_nothing(tree, sphinx, outcome, before):
     if before == "a success before":
         unexecuted(tree)
-        (tree / "references.bib").write_text("")
+        (tree / "references.bib").write_text("", encoding="utf-8")
     sphinx.outcome = outcome
     for _ in range(2):
         calls = sphinx.calls
@@ -135,18 +140,24 @@ def test_a_build_that_did_not_succeed_is_repeated_from_nothing(tree, sphinx, out
 
 
 def add_page(tree):
-    (tree / "other.md").write_text("# Other\n")
-    (tree / "_toc.yml").write_text("format: jb-book\nroot: page\nchapters:\n  - file: other\n")
+    (tree / "other.md").write_text("# Other\n", encoding="utf-8")
+    (tree / "_toc.yml").write_text(
+        "format: jb-book\nroot: page\nchapters:\n  - file: other\n", encoding="utf-8"
+    )
 
 
 BUILD_CHANGES = {
-    "the settings": lambda t: (t / "_config.yml").write_text("title: Other\n"),
+    "the settings": lambda t: (t / "_config.yml").write_text("title: Other\n", encoding="utf-8"),
     "the table of contents": add_page,
-    "the bibliography": lambda t: (t / "references.bib").write_text(""),
+    "the bibliography": lambda t: (t / "references.bib").write_text("", encoding="utf-8"),
     "a page's text": lambda t: write_page(t, "1", title="# Another page"),
-    "the helper package": lambda t: (t / "bigmodel_utils" / "data.py").write_text("PINS = 2\n"),
+    "the helper package": lambda t: (t / "bigmodel_utils" / "data.py").write_text(
+        "PINS = 2\n", encoding="utf-8"
+    ),
     "a page of the site is gone": lambda t: (t / "_build/html/index.html").unlink(),
-    "a page of the site was changed": lambda t: (t / "_build/html/index.html").write_text("?"),
+    "a page of the site was changed": lambda t: (t / "_build/html/index.html").write_text(
+        "?", encoding="utf-8"
+    ),
     "the site is gone": lambda t: shutil.rmtree(t / "_build" / "html"),
 }
 
@@ -166,7 +177,7 @@ def test_a_change_of_the_tools_or_of_a_version_repeats_a_build(tree, sphinx, mon
     unexecuted(tree)
     unexecuted(tree)
     assert sphinx.calls == 1
-    with (tools / "light_site.py").open("a") as tool:
+    with (tools / "light_site.py").open("a", encoding="utf-8") as tool:
         tool.write("# changed\n")
     unexecuted(tree)
     assert sphinx.calls == 2
@@ -222,11 +233,11 @@ def test_a_change_of_words_runs_nothing_and_one_of_the_helper_everything(tree, s
     build_book.build(tree, tree)
     assert runs(tree) == 2
     path = tree / "chapters" / "a.ipynb"
-    path.write_text(path.read_text().replace("# Page", "# Word"))
+    path.write_text(path.read_text(encoding="utf-8").replace("# Page", "# Word"), encoding="utf-8")
     build_book.build(tree, tree)
     assert runs(tree) == 2
     assert sphinx.calls == 2
-    (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n")
+    (tree / "bigmodel_utils" / "data.py").write_text("PINS = 2\n", encoding="utf-8")
     build_book.build(tree, tree)
     assert runs(tree) == 4, "the helper changed, and the pages did not run again"
 
@@ -245,7 +256,7 @@ def test_chapters_run_side_by_side_and_once(tree, sphinx):
     for name in ("a", "b"):
         shown = nbformat.read(tree / f"_build/source/chapters/{name}.ipynb", as_version=4)
         assert [out.text for out in shown.cells[1].outputs] == ["met\n"]
-        assert (tree / "chapters" / f"{name}.txt").read_text() == "run\n"
+        assert (tree / "chapters" / f"{name}.txt").read_text(encoding="utf-8") == "run\n"
 
 
 def test_a_failing_chapter_names_itself_and_loses_no_other(tree, sphinx):
@@ -295,16 +306,18 @@ def test_notebooks_that_are_shown_keep_their_outputs_and_gain_cards_for_missing_
     assert copied[0].outputs[0].data["image/png"] == "AAAA"
     assert copied[1].outputs[0].data["image/png"].startswith("iVBOR")
     assert copied[2].outputs == []
-    assert (tmp_path / "source" / "_config.yml").read_text() == (ROOT / "_config.yml").read_text()
+    assert (tmp_path / "source" / "_config.yml").read_text(encoding="utf-8") == (
+        ROOT / "_config.yml"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("folder", ["chapters", "teach", "more/deep"])
 def test_pages_of_any_folder_are_copied_with_their_pictures(tree, sphinx, folder):
     (tree / folder).mkdir(parents=True)
-    (tree / folder / "a.md").write_text("# A\n")
+    (tree / folder / "a.md").write_text("# A\n", encoding="utf-8")
     (tree / folder / "picture.png").write_bytes(b"\x89PNG")
     entry = f"chapters:\n  - file: {folder}/a\n"
-    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\n{entry}")
+    (tree / "_toc.yml").write_text(f"format: jb-book\nroot: page\n{entry}", encoding="utf-8")
     unexecuted(tree)
     for name in ("a.md", "picture.png"):
         assert (tree / "_build" / "source" / folder / name).is_file()

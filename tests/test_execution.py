@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture
 def tree(tmp_path):
     (tmp_path / "bigmodel_utils").mkdir()
-    (tmp_path / "bigmodel_utils" / "data.py").write_text("PINS = 1\n")
+    (tmp_path / "bigmodel_utils" / "data.py").write_text("PINS = 1\n", encoding="utf-8")
     (tmp_path / "chapters").mkdir()
     return tmp_path
 
@@ -43,16 +43,22 @@ def digest(tree, environ):
 
 def write_keras(environ, text):
     Path(environ["KERAS_HOME"]).mkdir(exist_ok=True)
-    (Path(environ["KERAS_HOME"]) / "keras.json").write_text(text)
+    (Path(environ["KERAS_HOME"]) / "keras.json").write_text(text, encoding="utf-8")
 
 
 CHANGES = {
-    "the helper package": lambda t, e: (t / "bigmodel_utils" / "data.py").write_text("PINS = 2\n"),
-    "a new helper module": lambda t, e: (t / "bigmodel_utils" / "new.py").write_text(""),
+    "the helper package": lambda t, e: (t / "bigmodel_utils" / "data.py").write_text(
+        "PINS = 2\n", encoding="utf-8"
+    ),
+    "a new helper module": lambda t, e: (t / "bigmodel_utils" / "new.py").write_text(
+        "", encoding="utf-8"
+    ),
     "a renamed helper module": lambda t, e: (t / "bigmodel_utils" / "data.py").rename(
         t / "bigmodel_utils" / "other.py"
     ),
-    "a module beside the chapters": lambda t, e: (t / "chapters" / "a.py").write_text("A = 1\n"),
+    "a module beside the chapters": lambda t, e: (t / "chapters" / "a.py").write_text(
+        "A = 1\n", encoding="utf-8"
+    ),
     "the profile": lambda t, e: e.update(BIGMODEL_PROFILE="full"),
     "the seed": lambda t, e: e.update(BIGMODEL_SEED="1"),
     "the data": lambda t, e: e.update(BIGMODEL_DATA="/somewhere"),
@@ -151,10 +157,10 @@ def test_a_kernel_is_this_interpreter_in_a_settled_environment(tree, monkeypatch
     kernel = tree / "jupyter" / "kernels" / "python3"
     kernel.mkdir(parents=True)
     foreign = {"argv": ["false", "{connection_file}"], "display_name": "P", "language": "python"}
-    (kernel / "kernel.json").write_text(json.dumps(foreign))
+    (kernel / "kernel.json").write_text(json.dumps(foreign), encoding="utf-8")
     startup = tree / "profile" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "0.py").write_text("leaked = True\n")
+    (startup / "0.py").write_text("leaked = True\n", encoding="utf-8")
     for name, value in {"JUPYTER_PATH": str(tree / "jupyter"), "MPLBACKEND": "Agg"}.items():
         monkeypatch.setenv(name, value)
     path = write_notebook(
@@ -208,10 +214,10 @@ def test_an_interrupted_run_ends_soon_and_keeps_nothing_unfinished(tree, ending)
         [sys.executable, "-c", program, tree], cwd=ROOT, stderr=subprocess.DEVNULL
     )
     note = path.with_name("pid")
-    wait_for(lambda: note.exists() and note.read_text().endswith("\n"))
+    wait_for(lambda: note.exists() and note.read_text(encoding="utf-8").endswith("\n"))
     process.send_signal(ending)
     assert process.wait(timeout=60) != 0
-    kernel = int(note.read_text())
+    kernel = int(note.read_text(encoding="utf-8"))
     wait_for(lambda: not alive(kernel))
     assert list((tree / "executed").rglob("*.ipynb*")) == []
 
@@ -229,7 +235,9 @@ def alive(pid):
     except ProcessLookupError:
         return False
     status = Path(f"/proc/{pid}/stat")
-    return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+    return not (
+        status.exists() and status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
+    )
 
 
 def test_outputs_go_to_the_cells_of_the_same_code_and_words_stay(tree):

@@ -58,12 +58,15 @@ def course(tmp_path):
     """A package of two modules and a notebook, with the record of their first version."""
     package = tmp_path / "bigmodel_utils"
     (package / "data").mkdir(parents=True)
-    (package / "__init__.py").write_text('"""Helpers."""\n\n__version__ = "2026.11.28"\n')
+    (package / "__init__.py").write_text(
+        '"""Helpers."""\n\n__version__ = "2026.11.28"\n', encoding="utf-8"
+    )
     (package / "training.py").write_text(
         "class Run:\n    seed: int\n\n\ndef setup(seed=0):\n    return seed\n\n\n"
-        "def _own():\n    pass\n"
+        "def _own():\n    pass\n",
+        encoding="utf-8",
     )
-    (package / "data" / "text.py").write_text("WORDS = 3\n")
+    (package / "data" / "text.py").write_text("WORDS = 3\n", encoding="utf-8")
     cells = [
         {"cell_type": "markdown", "source": ['NEEDED = "1"']},
         {"cell_type": "code", "source": ["import sys\n", 'NEEDED = "2026.11.28"  # é\n']},
@@ -87,7 +90,7 @@ def course(tmp_path):
 )
 def test_a_changed_interface_gets_a_new_version_everywhere(course, old, new):
     module = course / "bigmodel_utils" / "training.py"
-    module.write_text(module.read_text().replace(old, new))
+    module.write_text(module.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     before = (course / "chapters" / "a.ipynb").read_text(encoding="utf-8")
     assert helper_version.recorded(course)[1] != helper_version.interface(course)
     assert helper_version.update(course, TODAY) == "2031.02.03"
@@ -105,13 +108,15 @@ def test_a_changed_interface_gets_a_new_version_everywhere(course, old, new):
 )
 def test_other_changes_keep_the_version(course, old, new):
     module = course / "bigmodel_utils" / "training.py"
-    module.write_text(module.read_text().replace(old, new))
+    module.write_text(module.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
     assert helper_version.update(course, TODAY) == "2026.11.28"
 
 
 def test_a_version_set_by_hand_is_kept(course):
     init = course / "bigmodel_utils" / "__init__.py"
-    init.write_text(init.read_text().replace("2026.11.28", "2027.01.01"))
+    init.write_text(
+        init.read_text(encoding="utf-8").replace("2026.11.28", "2027.01.01"), encoding="utf-8"
+    )
     shutil.move(course / "bigmodel_utils" / "data" / "text.py", course / "bigmodel_utils")
     assert helper_version.update(course, TODAY) == "2027.01.01"
     assert "text.WORDS" in helper_version.recorded(course)[1]

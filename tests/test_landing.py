@@ -19,34 +19,37 @@ CHAPTER = """<p><img alt="other" src="../_images/other.png"></p>
 @pytest.fixture
 def site(tmp_path):
     (tmp_path / "chapters").mkdir()
-    (tmp_path / "chapters" / "a.html").write_text(CHAPTER)
+    (tmp_path / "chapters" / "a.html").write_text(CHAPTER, encoding="utf-8")
     (tmp_path / "intro.html").write_text(
-        '<img src="logo.svg"><img data-figure="fig-a"><img class="y" data-figure="fig-a-b">'
+        '<img src="logo.svg"><img data-figure="fig-a"><img class="y" data-figure="fig-a-b">',
+        encoding="utf-8",
     )
     return tmp_path
 
 
 def test_an_image_gets_the_file_and_the_text_of_its_figure(site):
     assert landing.show_figures(site) == []
-    page = (site / "intro.html").read_text()
+    page = (site / "intro.html").read_text(encoding="utf-8")
     assert page == (
         '<img src="logo.svg"><img data-figure="fig-a" alt="Alone" src="_images/a.png">'
         '<img data-figure="fig-a-b" alt="Two &lt; three" src="_images/b.png">'
     )
     landing.show_figures(site)
-    assert (site / "intro.html").read_text() == page, "a second time changes nothing"
+    assert (site / "intro.html").read_text(encoding="utf-8") == page, (
+        "a second time changes nothing"
+    )
 
 
 def test_a_figure_that_was_drawn_again_is_shown(site):
     landing.show_figures(site)
-    (site / "chapters" / "a.html").write_text(CHAPTER.replace("a.png", "new.png"))
+    (site / "chapters" / "a.html").write_text(CHAPTER.replace("a.png", "new.png"), encoding="utf-8")
     landing.show_figures(site)
-    assert "_images/new.png" in (site / "intro.html").read_text()
+    assert "_images/new.png" in (site / "intro.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("label", ["fig-c", "fig", "a-b"])
 def test_a_figure_that_no_chapter_has_is_named(site, label):
-    (site / "intro.html").write_text(f'<img data-figure="{label}">')
+    (site / "intro.html").write_text(f'<img data-figure="{label}">', encoding="utf-8")
     assert landing.show_figures(site) == [label]
 
 

@@ -286,12 +286,14 @@ tar --directory site -cf artifact.tar .
 @pytest.mark.skipif(os.name != "posix", reason="runs the workflow's shell script")
 def test_the_workflow_pushes_the_notebooks_of_the_site_and_nothing_else(tmp_path):
     """Run the job's script with a `gh` that hands over a small site, and another home for git."""
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text("utf-8"))
+    workflow = yaml.safe_load(
+        (ROOT / ".github" / "workflows" / "book.yml").read_text(encoding="utf-8")
+    )
     job = workflow["jobs"]["notebooks"]
     assert job["needs"] == "build"
     assert job["permissions"] == {"actions": "read", "contents": "write"}
     [step] = job["steps"]
-    (tmp_path / "gh").write_text(GH)
+    (tmp_path / "gh").write_text(GH, encoding="utf-8")
     (tmp_path / "gh").chmod(0o755)
     subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote"], check=True)
     environ = {
@@ -312,10 +314,16 @@ def test_the_workflow_pushes_the_notebooks_of_the_site_and_nothing_else(tmp_path
         subprocess.run(script, cwd=tmp_path / run, env=environ, check=True)
     git = ["git", "--git-dir", tmp_path / "remote"]
     listed = subprocess.run(
-        [*git, "ls-tree", "-r", "--name-only", launch.BRANCH], capture_output=True, text=True
+        [*git, "ls-tree", "-r", "--name-only", launch.BRANCH],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     assert listed.stdout == "a.ipynb\n"
     count = subprocess.run(
-        [*git, "rev-list", "--count", launch.BRANCH], capture_output=True, text=True
+        [*git, "rev-list", "--count", launch.BRANCH],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
     )
     assert count.stdout == "1\n"

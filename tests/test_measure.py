@@ -25,6 +25,7 @@ def test_usage_counts_memory_that_was_given_back_children_and_processor_time():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        encoding="utf-8",
     ) as process:
         process.stdout.readline()
         cost = measure.usage(process.pid)
@@ -81,7 +82,10 @@ def run(tmp_path_factory):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     limit = folder / "tools" / "measure.py"
-    limit.write_text(limit.read_text().replace("LIMIT_MB = 1500", "LIMIT_MB = 10"))
+    limit.write_text(
+        limit.read_text(encoding="utf-8").replace("LIMIT_MB = 1500", "LIMIT_MB = 10"),
+        encoding="utf-8",
+    )
     sources = {
         "busy": ["import time", "while time.process_time() < 2.5: pass"],
         "idle": ["1"],
@@ -92,15 +96,17 @@ def run(tmp_path_factory):
         cells = [nbformat.v4.new_code_cell(text) for text in cells]
         path = folder / "chapters" / f"{name}.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-    (folder / "test_a.py").write_text("def test_a(): pass\n")
-    (folder / "pytest.ini").write_text("[pytest]\n")
+    (folder / "test_a.py").write_text("def test_a(): pass\n", encoding="utf-8")
+    (folder / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "BIGMODEL"))}
     environ |= {"KERAS_BACKEND": "tensorflow"}
     environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others take seconds to load
     command = [sys.executable, "-m", "pytest", "-q", "-p", "nbval.plugin", "-p", "xdist.plugin"]
     command += ["-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env", "-n", "2"]
     command += ["--dist", "loadfile", "--no-loadscope-reorder"]
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, encoding="utf-8"
+    )
     return folder, done.returncode, done.stdout
 
 
@@ -113,7 +119,7 @@ def test_two_processes_report_together_and_whole_notebooks_are_kept(run):
     assert set(rows) >= {"busy", "idle", "wrong"}, said
     wall, cpu, peak = map(float, rows["busy"])
     assert wall >= 1 and cpu >= 2 and 20 < peak < 1500
-    kept = json.loads((folder / "_build" / "measured.json").read_text())
+    kept = json.loads((folder / "_build" / "measured.json").read_text(encoding="utf-8"))
     assert set(kept) == {"busy", "idle"}, "a notebook that failed says nothing about its time"
     assert kept["busy"]["cpu_seconds"] > kept["idle"]["cpu_seconds"]
     assert list(kept["busy"]["cells"]) == ["2"], "cells of a second or more"

@@ -375,9 +375,13 @@ def test_an_entry_that_is_not_in_the_sample_is_not_stale(tmp_path):
 
 def test_an_entry_without_a_reason_is_refused(tmp_path):
     path = tmp_path / "list.toml"
-    path.write_text('[[a-b]]\nfunction = "f"\nline = "x"\nchange = "x -> y"\nwhy = "same"\n')
+    path.write_text(
+        '[[a-b]]\nfunction = "f"\nline = "x"\nchange = "x -> y"\nwhy = "same"\n', encoding="utf-8"
+    )
     assert mutants.read_equivalents(path) == {"a-b": {("f", "x", "x -> y"): "same"}}
-    path.write_text('[[a-b]]\nfunction = "f"\nline = "x"\nchange = "x -> y"\nwhy = ""\n')
+    path.write_text(
+        '[[a-b]]\nfunction = "f"\nline = "x"\nchange = "x -> y"\nwhy = ""\n', encoding="utf-8"
+    )
     with pytest.raises(SystemExit, match="an entry of a-b has no why"):
         mutants.read_equivalents(path)
 
@@ -410,7 +414,7 @@ def test_the_record_keeps_the_chapters_that_were_not_tried(tmp_path):
     mutants.write_record(path, [found], 0.5, "2026-01-01")
     other = mutants.Report("another", [], {"c1": "takes too long"}, [], 1.0)
     mutants.write_record(path, [other], 0.4, "2026-01-02")
-    record = json.loads(path.read_text())
+    record = json.loads(path.read_text(encoding="utf-8"))
     assert (record["date"], record["core_speed"]) == ("2026-01-02", 0.4)
     assert list(record["chapters"]) == ["another", "made-up"]
     assert record["chapters"]["made-up"] == found.row()
@@ -429,6 +433,7 @@ def test_the_command_finds_the_same_in_a_process_with_another_hash_seed(tmp_path
         capture_output=True,
         text=True,
         check=True,
+        encoding="utf-8",
     )
     assert 10 < found.row()["tried"] < 30 and 0 < found.row()["share"] < 1
     assert mutants.show(found, verbose=True) in finished.stdout

@@ -15,14 +15,14 @@ def root(tmp_path):
         for slug, seconds, speed in [("short", 10, 0.5), ("long", 100, 0.5), ("middle", 80, 1.0)]
     }
     (tmp_path / order.RECORDED).parent.mkdir(parents=True)
-    (tmp_path / order.RECORDED).write_text(json.dumps(recorded))
+    (tmp_path / order.RECORDED).write_text(json.dumps(recorded), encoding="utf-8")
     return tmp_path
 
 
 def measured(root, **seconds):
     (root / order.MEASURED).parent.mkdir()
     rows = {slug: {"cpu_seconds": value} for slug, value in seconds.items()}
-    (root / order.MEASURED).write_text(json.dumps(rows))
+    (root / order.MEASURED).write_text(json.dumps(rows), encoding="utf-8")
 
 
 def ranked(root, *slugs):
@@ -50,7 +50,7 @@ def test_recorded_times_are_scaled_to_this_machine(root):
 @pytest.mark.parametrize("text", ["", "[1]", '{"a": 3}', '{"a": {"cpu_seconds": "x"}}'])
 def test_a_damaged_file_of_times_stops_nothing(root, text):
     (root / order.MEASURED).parent.mkdir()
-    (root / order.MEASURED).write_text(text)
+    (root / order.MEASURED).write_text(text, encoding="utf-8")
     assert ranked(root, "short", "long") == ["long", "short"]
 
 

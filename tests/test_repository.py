@@ -76,21 +76,25 @@ def small_repository(tmp_path):
     """A course of two chapters, in a folder with an awkward name and without git."""
     root = tmp_path / "100% of a course? é"
     (root / "chapters").mkdir(parents=True)
-    (root / "_config.yml").write_text('repository:\n  url: "https://github.com/old/name"\n')
+    (root / "_config.yml").write_text(
+        'repository:\n  url: "https://github.com/old/name"\n', encoding="utf-8"
+    )
     (root / "_toc.yml").write_text(
         "parts:\n- caption: Last\n  chapters:\n  - file: chapters/b\n"
-        "- caption: First\n  chapters:\n  - file: chapters/a\n  - file: notation\n"
+        "- caption: First\n  chapters:\n  - file: chapters/a\n  - file: notation\n",
+        encoding="utf-8",
     )
     write_chapter(root, "a", "Alpha", "what\nis it?")
     write_chapter(root, "b", "Beta", "why?")
     marks = f"before\n\n{repository.BEGIN}\nstale\n{repository.END}\n\nafter\n"
-    (root / "intro.md").write_text(marks)
+    (root / "intro.md").write_text(marks, encoding="utf-8")
     (root / "README.md").write_text(
         "https://colab.research.google.com/github/old/name/blob/main/a.ipynb "
         "git+https://github.com/old/name https://github.com/old/name-tools old/name "
         "https://mybinder.org/v2/gh/old/name/main https://github.com/old/name. "
         "https://old.github.io/name/chapters/a.html https://old.github.io/name "
-        f"https://old.github.io/names/ https://old.github.io/name-2/\n{marks}"
+        f"https://old.github.io/names/ https://old.github.io/name-2/\n{marks}",
+        encoding="utf-8",
     )
     return root
 
@@ -99,7 +103,7 @@ def test_rewriting_changes_every_address_and_nothing_else(small_repository):
     changed = repository.rewrite(small_repository, "https://github.com/New/place.git")
     assert sorted(p.name for p in changed) == ["README.md", "_config.yml"]
     assert repository.current_address(small_repository) == "https://github.com/New/place"
-    assert (small_repository / "README.md").read_text().splitlines()[0] == (
+    assert (small_repository / "README.md").read_text(encoding="utf-8").splitlines()[0] == (
         "https://colab.research.google.com/github/New/place/blob/main/a.ipynb "
         "git+https://github.com/New/place https://github.com/old/name-tools old/name "
         "https://mybinder.org/v2/gh/New/place/main https://github.com/New/place. "
@@ -133,13 +137,13 @@ def test_line_endings_and_marks_stay(small_repository, text):
 def test_what_is_not_source_is_left_alone(small_repository):
     link = "https://github.com/old/name"
     (small_repository / "env").mkdir()
-    (small_repository / "env" / "pyvenv.cfg").write_text("")
+    (small_repository / "env" / "pyvenv.cfg").write_text("", encoding="utf-8")
     for folder in (".venv", ".git", "_build", "build", "x.egg-info", "__pycache__", "env"):
         (small_repository / folder).mkdir(exist_ok=True)
-        (small_repository / folder / "a.md").write_text(link)
+        (small_repository / folder / "a.md").write_text(link, encoding="utf-8")
     (small_repository / "latin.txt").write_bytes(b"\xe9 " + link.encode())
     (small_repository / ".github").mkdir()
-    (small_repository / ".github" / "a.yml").write_text(link)
+    (small_repository / ".github" / "a.yml").write_text(link, encoding="utf-8")
     changed = repository.rewrite(small_repository, "https://github.com/new/place")
     names = {path.relative_to(small_repository).as_posix() for path in changed}
     assert names == {"README.md", "_config.yml", ".github/a.yml"}
@@ -149,7 +153,8 @@ def refusing_git(folder):
     """Make a `git` that refuses, as in a checkout that belongs to another user."""
     folder.mkdir()
     (folder / "git").write_text(
-        "#!/bin/sh\necho 'fatal: detected dubious ownership' >&2\nexit 128\n"
+        "#!/bin/sh\necho 'fatal: detected dubious ownership' >&2\nexit 128\n",
+        encoding="utf-8",
     )
     (folder / "git").chmod(0o755)
     return folder
@@ -183,11 +188,14 @@ def test_the_program_needs_no_git(small_repository, tmp_path, prepare):
             "PATH": os.environ["PATH"] if path is None else str(path),
             "PYTHONIOENCODING": "ascii",
         },
+        encoding="utf-8",
     )
     assert finished.returncode == 0, finished.stderr
     assert "rewrote n\\xe9.md\n" in finished.stdout
     assert (small_repository / "né.md").read_text(encoding="utf-8").endswith("/new/place")
-    assert "/new/place/blob/notebooks/a.ipynb" in (small_repository / "README.md").read_text()
+    assert "/new/place/blob/notebooks/a.ipynb" in (small_repository / "README.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,7 +225,9 @@ def test_the_real_tree_can_be_moved(tmp_path):
 
 def write_minutes(root, **minutes):
     (root / "benchmarks" / "recorded").mkdir(parents=True)
-    (root / "benchmarks" / "recorded" / "minutes.json").write_text(json.dumps(minutes))
+    (root / "benchmarks" / "recorded" / "minutes.json").write_text(
+        json.dumps(minutes), encoding="utf-8"
+    )
 
 
 def test_the_lists_are_in_the_order_of_the_book_with_what_the_chapters_say(small_repository):
@@ -275,13 +285,19 @@ def test_a_file_without_its_marks_is_refused(text):
 
 def test_a_chapter_without_a_question_is_refused(small_repository):
     path = small_repository / "chapters" / "a.ipynb"
-    path.write_text(path.read_text().replace("Our running question is", "We ask"))
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("Our running question is", "We ask"),
+        encoding="utf-8",
+    )
     with pytest.raises(ValueError, match="a.ipynb has no title or no question"):
         repository.chapters(small_repository)
 
 
 def test_a_website_elsewhere_is_where_the_list_leads(small_repository):
     config = small_repository / "_config.yml"
-    config.write_text(config.read_text() + "html:\n  baseurl: https://example.org/course\n")
+    config.write_text(
+        config.read_text(encoding="utf-8") + "html:\n  baseurl: https://example.org/course\n",
+        encoding="utf-8",
+    )
     readme = repository.lists(small_repository)[small_repository / "README.md"]
     assert "[Beta](https://example.org/course/chapters/b.html)" in readme

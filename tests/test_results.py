@@ -169,7 +169,7 @@ def test_measured_times_are_taken_over_with_the_core_speed(course, monkeypatch):
     (course / "_build").mkdir()
     row = dict(cpu_seconds=9.0, wall_seconds=8.0, peak_mb=None, date="2027-01-02", cells={"1": 3})
     measured = {"seq2seq": row, "no-chapter": row}
-    (course / "_build" / "measured.json").write_text(json.dumps(measured))
+    (course / "_build" / "measured.json").write_text(json.dumps(measured), encoding="utf-8")
     before = results.read(course, "minutes")
     results.record_minutes(course)
     after = results.read(course, "minutes")
@@ -182,7 +182,7 @@ def test_measured_times_are_taken_over_with_the_core_speed(course, monkeypatch):
 
 def test_the_command_says_what_is_out_of_date():
     command = [sys.executable, ROOT / "tools" / "results.py", "--check"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     assert "up to date" in done.stdout
 

@@ -58,9 +58,9 @@ print(json.dumps([calls, error, used]))
 def write_helper(folder, version):
     """A package whose module `speech` tells which version it belongs to."""
     folder.mkdir(parents=True)
-    (folder / "speech.py").write_text(f'name = "speech of {version}"\n')
+    (folder / "speech.py").write_text(f'name = "speech of {version}"\n', encoding="utf-8")
     text = f'from bigmodel_utils import speech\n__version__ = "{version}"\n'
-    (folder / "__init__.py").write_text(text)
+    (folder / "__init__.py").write_text(text, encoding="utf-8")
     return folder
 
 
@@ -70,7 +70,9 @@ def run_cell(tmp_path, offered="", before=""):
     command = [sys.executable, "-B", "-c", RUN, FIRST_CELL, before, tmp_path / "site", offered]
     variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     variables["IPYTHONDIR"] = str(tmp_path / "ipython")
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables)
+    run = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=variables, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout.splitlines()[-1])
 
@@ -122,7 +124,7 @@ def test_where_pip_cannot_install_the_cell_says_what_to_do(tmp_path, version):
 
 def test_an_error_inside_the_helper_is_shown_as_it_is(tmp_path):
     folder = write_helper(tmp_path / "site" / "bigmodel_utils", THIS)
-    (folder / "speech.py").write_text("import no_such_library")
+    (folder / "speech.py").write_text("import no_such_library", encoding="utf-8")
     calls, error, _ = run_cell(tmp_path)
     assert calls == [] and "No module named 'no_such_library'" in error
 

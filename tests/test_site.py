@@ -281,7 +281,7 @@ WRONG = {
 @pytest.mark.parametrize("change", [None, *WRONG.values()], ids=["right", *WRONG])
 def test_the_check_of_ids_and_metadata_finds_every_fault(tmp_path, change):
     (tmp_path / "picture.png").touch()
-    (tmp_path / "page.html").write_text(GOOD.replace(*change) if change else GOOD)
+    (tmp_path / "page.html").write_text(GOOD.replace(*change) if change else GOOD, encoding="utf-8")
     faults = faults_of_head(tmp_path, tmp_path / "page.html", "https://a.github.io/b/")
     assert (faults != []) == bool(change), faults
 
@@ -302,14 +302,14 @@ def test_the_sites_address_follows_from_the_repositorys(repository, address):
 
 def test_the_first_page_without_a_name_leads_to_the_landing_page_and_says_so(tmp_path):
     redirect = '\n<meta http-equiv="Refresh" content="0; url=page.html" />\n'
-    (tmp_path / "index.html").write_text(redirect)
+    (tmp_path / "index.html").write_text(redirect, encoding="utf-8")
     (tmp_path / "picture.png").touch()
-    (tmp_path / "page.html").write_text(GOOD)
+    (tmp_path / "page.html").write_text(GOOD, encoding="utf-8")
     for _ in range(2):
         light_site.complete_redirect(tmp_path)
         index = tmp_path / "index.html"
         assert faults_of_head(tmp_path, index, "https://a.github.io/b/") == []
-        assert redirect.strip() in index.read_text()
+        assert redirect.strip() in index.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

@@ -59,7 +59,9 @@ def test_the_environment_chooses_the_profile(monkeypatch, name):
 def test_quick_is_the_default_whatever_the_machine():
     """Nothing is asked of the machine: a backend with a GPU cannot change the answer."""
     code = "import sys, bigmodel_utils as bmu; print(bmu.profile(), 'keras' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     assert run.stdout == "quick False\n"
 
 
@@ -125,7 +127,8 @@ def test_a_users_keras_json_changes_nothing(tmp_path):
     """The whole way, in a process of its own: the file is read when Keras is imported."""
     (tmp_path / "keras.json").write_text(
         '{"floatx": "float16", "epsilon": 1e-4, "backend": "nothing", '
-        '"image_data_format": "channels_first"}'
+        '"image_data_format": "channels_first"}',
+        encoding="utf-8",
     )
     code = (
         "import bigmodel_utils as bmu; bmu.setup(); import keras; c = keras.config\n"
@@ -134,7 +137,11 @@ def test_a_users_keras_json_changes_nothing(tmp_path):
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
     variables = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": backend}
     run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=variables
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=variables,
+        encoding="utf-8",
     )
     assert run.stdout == "float32 1e-07 channels_last float32\n", run.stderr
 
@@ -203,7 +210,7 @@ def test_figures_appear_wherever_mplbackend_sends_them(tmp_path, monkeypatch, ba
 def test_figures_appear_where_a_startup_file_has_chosen_another_backend(tmp_path, monkeypatch):
     startup = tmp_path / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "user.py").write_text("import matplotlib\nmatplotlib.use('agg')\n")
+    (startup / "user.py").write_text("import matplotlib\nmatplotlib.use('agg')\n", encoding="utf-8")
     assert "image/png" in shown(tmp_path, monkeypatch, IPYTHONDIR=str(tmp_path))
 
 
@@ -232,7 +239,7 @@ def test_flags_of_jax_are_put_back():
 def test_python_without_assertions_is_refused(options, variable):
     command = [sys.executable, *options, "-c", "import bigmodel_utils as bmu; bmu.setup()"]
     variables = {**os.environ, "PYTHONOPTIMIZE": variable}
-    run = subprocess.run(command, capture_output=True, text=True, env=variables)
+    run = subprocess.run(command, capture_output=True, text=True, env=variables, encoding="utf-8")
     assert run.returncode == 1
     assert "RuntimeError: Python was started with -O or PYTHONOPTIMIZE" in run.stderr
 
@@ -259,10 +266,10 @@ def test_keras_that_does_not_start_is_explained(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("text", ['{"floatx": "bfloat16"}', '{"backend": "nothing"}'])
 def test_a_keras_json_that_keras_refuses_is_named(tmp_path, text):
-    (tmp_path / "keras.json").write_text(text)
+    (tmp_path / "keras.json").write_text(text, encoding="utf-8")
     command = [sys.executable, "-c", "import bigmodel_utils as bmu; bmu.setup()"]
     variables = {**os.environ, "KERAS_HOME": str(tmp_path), "KERAS_BACKEND": ""}
-    run = subprocess.run(command, capture_output=True, text=True, env=variables)
+    run = subprocess.run(command, capture_output=True, text=True, env=variables, encoding="utf-8")
     assert re.search(r"RuntimeError: Keras cannot run the course: .*keras\.json in", run.stderr)
 
 

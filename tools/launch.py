@@ -205,7 +205,9 @@ def _write_notebooks(app, exception):
         page = site / "chapters" / f"{path.stem}.html"
         button = f'<a href="../{BRANCH}/{path.name}" '
         text = page.read_text(encoding="utf-8")
-        page.write_text(text.replace(f'{button}target="_blank"', f"{button}download"), "utf-8")
+        page.write_text(
+            text.replace(f'{button}target="_blank"', f"{button}download"), "utf-8", encoding="utf-8"
+        )
 
 
 def setup(app):

@@ -258,7 +258,11 @@ def in_copy(task, seconds, memory):
 def _processor_ticks(pid):
     """Read what a process has used of the processor; 0 where the system does not say."""
     state = Path(f"/proc/{pid}/stat")
-    fields = state.read_text().rpartition(")")[2].split() if state.exists() else ["0"] * 13
+    fields = (
+        state.read_text(encoding="utf-8").rpartition(")")[2].split()
+        if state.exists()
+        else ["0"] * 13
+    )
     return int(fields[11]) + int(fields[12])
 
 
@@ -277,7 +281,7 @@ def _confine(seconds, memory):
     resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 1))
     pages = Path("/proc/self/statm")
     if pages.exists():
-        size = int(pages.read_text().split()[0]) * resource.getpagesize() + memory
+        size = int(pages.read_text(encoding="utf-8").split()[0]) * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (size, size))
     if "tensorflow" in sys.modules:
         sys.modules["tensorflow"].config.run_functions_eagerly(True)

@@ -39,5 +39,7 @@ def read_registry(text):
 
 
 REGISTRY = read_registry(
-    importlib.resources.files("bigmodel_utils.data").joinpath("registry.toml").read_text("utf-8")
+    importlib.resources.files("bigmodel_utils.data")
+    .joinpath("registry.toml")
+    .read_text(encoding="utf-8")
 )

@@ -83,7 +83,9 @@ def load_spoken_digits():
     for digit in range(10):
         held_out[np.flatnonzero(labels == digit)[4::5]] = True
     table = importlib.resources.files("bigmodel_utils").joinpath("spoken_digit_speakers.txt")
-    speakers = [SPEAKERS[int(number)] for number in table.read_text().replace("\n", "")]
+    speakers = [
+        SPEAKERS[int(number)] for number in table.read_text(encoding="utf-8").replace("\n", "")
+    ]
     return SpokenDigits(mfccs, labels.astype(np.int64), held_out, speakers)
 
 

@@ -240,7 +240,10 @@ def test_the_first_cell_installs_a_missing_helper_and_nothing_else(hosted, archi
 def test_the_first_cell_replaces_an_older_helper(hosted, archive, source, tmp_path):
     older = shutil.copytree(source, tmp_path / "older")
     init = older / "bigmodel_utils" / "__init__.py"
-    init.write_text(init.read_text().replace(f'"{bmu.__version__}"', '"0.1.0"'))
+    init.write_text(
+        init.read_text(encoding="utf-8").replace(f'"{bmu.__version__}"', '"0.1.0"'),
+        encoding="utf-8",
+    )
     hosted.pip("install", "--no-deps", str(build(older, tmp_path)))
     assert hosted.helper(tmp_path)[0] == "0.1.0"
     result = run_first_cell(hosted, archive, tmp_path)
