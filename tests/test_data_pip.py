@@ -27,6 +27,7 @@ def offered(index):
 
 def configure(tmp_path, monkeypatch, text):
     """Make `text` the whole of pip's configuration files."""
+    monkeypatch.chdir(tmp_path)  # where a `log` of the configuration may be written
     path = tmp_path / "pip.conf"
     path.write_text(text, encoding="utf-8")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(path))
