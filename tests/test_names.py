@@ -22,6 +22,7 @@ HARMLESS = {
         "x = 5\nprint(x)",
         "y = [x for x in range(3)]\nz = {x: k for k, x in enumerate(y) if x}\nprint(x)",
     ],
+    "a comprehension's variable, bound twice elsewhere": ["x = 5", "x = 6", "[x for x in [7]]"],
     "arguments and locals of functions": [
         "x = 5",
         "def f(x, k=2):\n    n = x + k\n    return [n + i for i in range(k)]",
@@ -79,6 +80,8 @@ HARMFUL = {
     "read by a default": (["k = 1", "def f(x=k):\n    return x", "k = 2"], "k"),
     "read inside a comprehension": (["k = 1", "print([i + k for i in [2]])", "k = 2"], "k"),
     "a comprehension over the name that it binds": (["x = [1]", "[x for x in x]", "x = 2"], "x"),
+    "read after a comprehension of that name": (["x = 1", "[x for x in [2]]\nx", "x = 3"], "x"),
+    "made from itself": (["x = 1", "x = x + 1"], "x"),
     "read in an f-string": (["k = 1", "print(f'{k}')", "k = 2"], "k"),
     "bound in one branch only": (
         ["k = 1", "if 0:\n    k = 2\nprint(k)"],
