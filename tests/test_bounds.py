@@ -44,8 +44,9 @@ def test_numbers_and_names_of_numbers_are_read():
         "bmu.assert_at_most(x, B['e'], 'error')",
     ],
 )
-def test_a_bound_may_depend_on_the_profile(source):
-    setup = "%matplotlib inline\nPROFILE = bmu.profile()"
+@pytest.mark.parametrize("ask", ["PROFILE = bmu.profile()", "SEED, PROFILE = bmu.setup(seed=0)"])
+def test_a_bound_may_depend_on_the_profile(source, ask):
+    setup = f"%matplotlib inline\n{ask}"
     assert read(setup, source) == [("error", "at most 0.1", "at most 0.07")]
 
 

@@ -111,7 +111,7 @@ def _bind(target, value, known):
             _bind(part, item, known)
     else:
         for node in ast.walk(target):
-            if isinstance(node, ast.Name):
+            if isinstance(node, ast.Name) and node.id != "PROFILE":
                 known.pop(node.id, None)
 
 
