@@ -91,11 +91,17 @@ def smooth_l1(z):
     return ops.where(ops.abs(z) < 1, 0.5 * z**2, ops.abs(z) - 0.5)
 
 
+def local_mean(x, window):
+    """Mean over a square window: over columns of it, then over the rows of these means."""
+    x = ops.average_pool(x, (window, 1), 1, padding="same")
+    return ops.average_pool(x, (1, window), 1, padding="same")
+
+
 def contrast(x, window=11):
     """Differences from the surroundings: eq-one-stage-detection-contrast."""
-    d = x - ops.average_pool(x, window, 1, padding="same")
+    d = x - local_mean(x, window)
     e = ops.sqrt(ops.sum(d**2, axis=-1, keepdims=True) + 1e-3)
-    return ops.concatenate([d, e / (ops.average_pool(e, window, 1, padding="same") + 0.1)], axis=-1)
+    return ops.concatenate([d, e / (local_mean(e, window) + 0.1)], axis=-1)
 
 
 class Contrast(layers.Layer):
