@@ -32,6 +32,8 @@ import tinycss2
 from docutils import nodes
 from sphinx.util import logging
 
+from tools import launch
+
 LOGGER = logging.getLogger(__name__)
 MATHJAX_KEPT = ("startup.js", "core.js", "loader.js", "input/tex", "output/chtml", "a11y/assistive")
 MATHJAX_UNUSED = ("input/tex-base.js", "input/tex-full.js")
@@ -306,12 +308,8 @@ def site_address(repository):
     Returns:
         str, ending in a slash; empty if the repository is not GitHub's.
     """
-    match = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+?)(?:\.git)?/?", repository)
-    if match is None:
-        return ""
-    owner, name = match[1].lower(), match[2]
-    own = name.lower() == f"{owner}.github.io"
-    return f"https://{owner}.github.io/" if own else f"https://{owner}.github.io/{name}/"
+    match = re.fullmatch(r"https://github\.com/([^/]+/[^/]+?)(?:\.git)?/?", repository)
+    return launch.site_address(match[1]) if match else ""
 
 
 def description_of(doctree):
