@@ -4,7 +4,7 @@ import re
 import sys
 from pathlib import Path
 
-LIMIT_MB = 1500  # mybinder.org gives 2 GB, and the browser's session takes its share of them
+LIMIT_MB = 1800  # mybinder.org gives 2 GB, and the browser's session takes its share of them
 LONG_CELL = 10  # seconds
 SHOWN = 10  # lines of each list
 

@@ -170,7 +170,7 @@ def title_and_question(path):
 
 def reference_minutes(measured):
     """Convert a measured run, if there is one, to minutes on the reference core, rounded up."""
-    return measured and math.ceil(measured["cpu_seconds"] / measured["core_speed"] / 60)
+    return measured and math.ceil(measured["cpu_seconds"] / (measured["core_speed"] or 1) / 60)
 
 
 def table(found, owner_name, site):

@@ -52,7 +52,7 @@ def read(root, name):
 
 
 def reference_minutes(row):
-    """Round a measured run up to whole minutes on the reference core."""
+    """Round a measured run up to whole minutes: on the reference core, if its speed is known."""
     return max(1, math.ceil(row["cpu_seconds"] / (row["core_speed"] or 1) / 60))
 
 
@@ -109,7 +109,7 @@ def minutes_table(root):
             f"{row['cpu_seconds']:.0f}",
             f"{row['wall_seconds']:.0f}",
             "" if row["peak_mb"] is None else f"{row['peak_mb'] / 1000:.1f}",
-            f"{row['core_speed']:.2f}",
+            "" if row["core_speed"] is None else f"{row['core_speed']:.2f}",
             date(row["date"]),
         ]
         for path in chapters(root)
