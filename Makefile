@@ -63,7 +63,7 @@ endif
 
 test-install:
 	$(INSTALL) run website tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup tests/install
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/install
 
 lab:
 	$(INSTALL) run

@@ -117,7 +117,6 @@ def wheel(source, tmp_path_factory):
 # --- one environment, as Binder makes it -----------------------------------------------------
 
 # These tests share one environment, in the order in which they stand: they stay in one process.
-in_hosted = pytest.mark.xdist_group("hosted")
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +135,6 @@ def hosted(tmp_path_factory):
     shutil.rmtree(environment.folder)  # two gigabytes
 
 
-@in_hosted
 @pytest.mark.skipif(os.name != "posix", reason="Binder's images are built on Linux")
 def test_binders_steps_add_the_helper_and_its_data(hosted, source, tmp_path):
     before = hosted.versions()
@@ -155,7 +153,6 @@ def test_binders_steps_add_the_helper_and_its_data(hosted, source, tmp_path):
     assert out == "(1000, 28, 28) 33530\n2\n"
 
 
-@in_hosted
 def test_nothing_of_the_working_tree_is_seen(hosted, tmp_path):
     assert hosted.folder in hosted.helper(tmp_path)[1].parents
     assert not {"gensim", "pytest", "sphinx"} & {entry["name"] for entry in hosted.versions()}
@@ -184,7 +181,6 @@ def beginning(path, folder):
     return folder / path.name
 
 
-@in_hosted
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_chapter_starts_in_an_empty_folder(hosted, chapter, tmp_path):
     """Its first cells run, data included, and all that it imports later is there.
@@ -224,7 +220,6 @@ def run_first_cell(environment, archive, folder, **variables):
     )
 
 
-@in_hosted
 def test_the_first_cell_installs_a_missing_helper_and_nothing_else(hosted, archive, tmp_path):
     hosted.pip("uninstall", "-y", "bigmodel_utils")
     before = hosted.versions()
@@ -236,7 +231,6 @@ def test_the_first_cell_installs_a_missing_helper_and_nothing_else(hosted, archi
     assert added == ["bigmodel_utils"]
 
 
-@in_hosted
 def test_the_first_cell_replaces_an_older_helper(hosted, archive, source, tmp_path):
     older = shutil.copytree(source, tmp_path / "older")
     init = older / "bigmodel_utils" / "__init__.py"
@@ -251,13 +245,11 @@ def test_the_first_cell_replaces_an_older_helper(hosted, archive, source, tmp_pa
     assert hosted.helper(tmp_path)[0] == bmu.__version__
 
 
-@in_hosted
 def test_the_first_cell_leaves_a_helper_that_is_new_enough(hosted, tmp_path):
     result = run_first_cell(hosted, tmp_path / "no such archive.zip", tmp_path, PIP_NO_INDEX="1")
     assert result.returncode == 0, result.stderr
 
 
-@in_hosted
 @pytest.mark.parametrize("missing", ["archive", "pip"])
 def test_the_first_cell_says_what_to_do_where_it_cannot_install(hosted, archive, tmp_path, missing):
     """In a classroom without network; in an environment made without pip, as uv makes it."""
