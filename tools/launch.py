@@ -206,7 +206,7 @@ def _write_notebooks(app, exception):
         button = f'<a href="../{BRANCH}/{path.name}" '
         text = page.read_text(encoding="utf-8")
         page.write_text(
-            text.replace(f'{button}target="_blank"', f"{button}download"), "utf-8", encoding="utf-8"
+            text.replace(f'{button}target="_blank"', f"{button}download"), encoding="utf-8"
         )
 
 
