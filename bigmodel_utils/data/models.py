@@ -26,7 +26,7 @@ def load_minilm():
     Returns:
         `MiniLM` with
         weights: dict of PyTorch's name to float32 array, 22.7 million values in all. A matrix of
-            shape `(out, in)` is to be used as `x @ W.T`.
+        shape `(out, in)` is to be used as `x @ W.T`.
         vocabulary: list of 30,522 lower-case WordPieces; `##` marks those that continue a word.
 
     Raises:
@@ -64,11 +64,11 @@ def load_smollm2(packed=False):
     Returns:
         `SmolLM2` with
         weights: dict of GGUF's name to float32 array. A matrix of shape `(out, in)` is to be used
-            as `x @ W.T`. With `packed`, blocks as `read_gguf` describes them.
+        as `x @ W.T`. With `packed`, blocks as `read_gguf` describes them.
         tokens: list of 49,152 pieces; each character stands for one byte, as GPT-2 writes them.
         merges: list of 48,900 pairs of pieces, the first to be merged first.
         hyperparameters: dict of what else the file says, such as `"llama.block_count"`,
-            `"llama.rope.freq_base"` and `"tokenizer.ggml.eos_token_id"`.
+        `"llama.rope.freq_base"` and `"tokenizer.ggml.eos_token_id"`.
 
     Raises:
         DataUnavailable: if the data are neither here nor to be downloaded.
@@ -99,9 +99,9 @@ def load_efficientnet():
     Returns:
         `EfficientNet` with
         weights: dict of PyTorch's name to array, 4.69 million values in all. The kernel of a
-            convolution has the shape `(out, in, height, width)`.
+        convolution has the shape `(out, in, height, width)`.
         class_names: list of 1,000 names in the order of the outputs; synonyms are separated by
-            commas, as in `"tench, Tinca tinca"`.
+        commas, as in `"tench, Tinca tinca"`.
 
     Raises:
         DataUnavailable: if the data are neither here nor to be downloaded.
