@@ -205,16 +205,14 @@ def test_the_mode_can_be_changed_and_is_kept(browser, address):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_offers_its_notebook(built_site, name):
-    targets = Links(built_site / f"{name}.html").targets
     owner = CONFIG["repository"]["url"].removeprefix("https://github.com/")
-    branch = CONFIG["repository"]["branch"]
-    colab, binder = "https://colab.research.google.com", "https://mybinder.org"
-    assert f"{colab}/github/{owner}/blob/{branch}/{name}.ipynb" in targets
-    assert f"{binder}/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in targets
-    assert any(target.endswith(f"_sources/{name}.ipynb") for target in targets)
-    landing = Links(built_site / f"{TOC['root']}.html").targets
-    assert f"{colab}/github/{owner}/blob/{branch}/{name}.ipynb" in landing
-    assert f"{binder}/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb" in landing
+    branch, slug = CONFIG["repository"]["branch"], name.removeprefix("chapters/")
+    colab = f"https://colab.research.google.com/github/{owner}/blob/notebooks/{slug}.ipynb"
+    binder = f"https://mybinder.org/v2/gh/{owner}/{branch}?urlpath=lab/tree/{name}.ipynb"
+    for page in (name, TOC["root"]):
+        targets = Links(built_site / f"{page}.html").targets
+        assert {colab, binder} <= set(targets), page
+        assert any(target.endswith(f"notebooks/{slug}.ipynb") for target in targets), page
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
