@@ -263,18 +263,6 @@ def test_the_icon_of_kaggle_is_drawn(built_site):
     assert '"kaggle"' in script.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("owner_name", "address"),
-    [
-        ("owner/name", "https://owner.github.io/name/"),
-        ("Owner/Name", "https://owner.github.io/Name/"),
-        ("Owner/owner.github.io", "https://owner.github.io/"),
-    ],
-)
-def test_the_address_of_the_website_follows_from_the_repository(owner_name, address):
-    assert launch.site_address(owner_name) == address
-
-
 GH = """#!/bin/sh
 set -e
 test "$1 $2 $3 $6 $7" = "run download 7 --name github-pages"

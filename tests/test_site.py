@@ -287,7 +287,7 @@ def test_the_check_of_ids_and_metadata_finds_every_fault(tmp_path, change):
 @pytest.mark.parametrize(
     ("repository", "address"),
     [
-        ("https://github.com/Owner/course", "https://owner.github.io/course/"),
+        ("https://github.com/Owner/Course", "https://owner.github.io/Course/"),
         ("https://github.com/owner/a.b_c.git", "https://owner.github.io/a.b_c/"),
         ("https://github.com/owner/Owner.github.io/", "https://owner.github.io/"),
         ("https://example.org/owner/course", ""),
