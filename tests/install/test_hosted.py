@@ -42,7 +42,7 @@ class Environment:
         self.bin = self.folder / ("Scripts" if os.name == "nt" else "bin")
         self.python = self.bin / "python"
         venv.create(self.folder, with_pip=with_pip)
-        hidden = ("PYTHON", "JUPYTER", "KERAS", "BIGMODEL", "VIRTUAL_ENV")
+        hidden = ("PYTHON", "JUPYTER", "KERAS", "BIGMODEL", "VIRTUAL_ENV", "SHELL")
         outer = {key: value for key, value in os.environ.items() if not key.startswith(hidden)}
         search = f"{self.bin}{os.pathsep}{outer['PATH']}"
         self.variables = {**outer, "PATH": search, "TF_CPP_MIN_LOG_LEVEL": "3", **variables}
@@ -214,7 +214,11 @@ def run_first_cell(environment, archive, folder, **variables):
     notebook["cells"] = [{**cell, "source": source.replace(ARCHIVE, archive.as_uri())}]
     path = folder / "first.ipynb"
     path.write_text(json.dumps(notebook), encoding="utf-8")
-    variables = {"PATH": str(environment.bin), **variables}
+    programs = folder / "programs"  # a shell, which IPython looks for on the path, and no git
+    programs.mkdir()
+    if os.name == "posix":
+        (programs / "sh").symlink_to(shutil.which("sh"))
+    variables = {"PATH": f"{environment.bin}{os.pathsep}{programs}", **variables}
     return environment.attempt(
         environment.python, "-c", RUN_NOTEBOOK, path, cwd=folder, **variables
     )
