@@ -17,7 +17,6 @@ OPENING = ["Goals", "Setup", "Problem and data"]
 CLOSING = [
     "With Keras",
     "Experiment",
-    "What the documents say",
     "Summary",
     "Exercises",
     "Solutions",
@@ -93,6 +92,7 @@ def test_it_opens_with_target_title_and_promise(chapter):
 
 def test_its_sections_come_in_the_fixed_order(chapter):
     headings = re.findall(r"^## (.+?)\s*$", chapter.prose, flags=re.M)
+    headings = [heading for heading in headings if heading != "What the documents say"]
     assert headings[:3] == OPENING
     assert headings[-len(CLOSING) :] == CLOSING
     assert len(headings) > len(OPENING) + len(CLOSING), "no section of its own"
