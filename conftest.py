@@ -14,7 +14,7 @@ import pytest
 from tools import measure, order
 
 ROOT = Path(__file__).parent
-# nbval runs every chapter; what it saw is kept here, so that the site tests can look at pages with
+# nbval runs every notebook; what it saw is kept here, so that the site tests can look at pages with
 # their real figures without running the chapters a second time.
 TESTED = ROOT / "_build" / "tested"
 
@@ -133,9 +133,9 @@ def _sources(path):
 
 @pytest.fixture(scope="session")
 def shown_notebooks(tmp_path_factory):
-    """Make a folder of the chapters: executed where nbval ran this text, stripped otherwise."""
+    """Make a folder of the notebooks: executed where nbval ran this text, stripped otherwise."""
     folder = tmp_path_factory.mktemp("notebooks")
-    for path in sorted((ROOT / "chapters").glob("*.ipynb")):
+    for path in sorted([*ROOT.glob("*.ipynb"), *(ROOT / "chapters").glob("*.ipynb")]):
         tested = TESTED / path.name
         fresh = tested.exists() and _sources(tested) == _sources(path)
         (folder / path.name).write_bytes((tested if fresh else path).read_bytes())

@@ -11,10 +11,11 @@ CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 
 
 def definitions(slug, names=None):
-    """Execute the imports, functions, classes and literal constants of a chapter, and nothing else.
+    """Execute the imports, functions, classes and literal constants of a notebook, nothing else.
 
     Args:
-        slug: str, the chapter's file name without its ending, such as `"word-embeddings"`.
+        slug: str, the file name without its ending of a chapter, such as `"word-embeddings"`, or of
+            a page that runs and lies beside the folder of chapters.
         names: iterable of str, the definitions that must be there; None asks for no check.
 
     Returns:
@@ -23,7 +24,8 @@ def definitions(slug, names=None):
     Raises:
         KeyError: if the chapter no longer defines one of `names`.
     """
-    notebook = nbformat.read(CHAPTERS / f"{slug}.ipynb", as_version=4)
+    path = CHAPTERS / f"{slug}.ipynb"
+    notebook = nbformat.read(path if path.exists() else CHAPTERS.parent / path.name, as_version=4)
     space = {"__name__": slug.replace("-", "_")}
     for cell in notebook.cells:
         if cell.cell_type == "code":

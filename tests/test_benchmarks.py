@@ -21,6 +21,7 @@ import record  # noqa: E402
     ("script", "slug", "constant"),
     [
         ("convolutional_networks", "convolutional-networks", "NEEDED"),
+        ("convolutional_networks", "from-the-documents", "LISTINGS"),
         ("one_stage_detection", "one-stage-detection", "NEEDED"),
         ("seq2seq", "seq2seq", "NEEDED"),
         ("two_stage_detection", "two-stage-detection", "NEEDED"),

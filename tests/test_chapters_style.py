@@ -1,4 +1,7 @@
-"""The form of a chapter: its headings, labels, checks, figures and cells. Not its taste."""
+"""The form of a chapter: its headings, labels, checks, figures and cells. Not its taste.
+
+What holds for the cells of a chapter holds for those of every page that runs.
+"""
 
 import ast
 import builtins
@@ -13,6 +16,7 @@ from vacuous import vacuous
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+NOTEBOOKS = [*CHAPTERS, *sorted(ROOT.glob("*.ipynb"))]
 OPENING = ["Goals", "Setup", "Problem and data"]
 CLOSING = [
     "With Keras",
@@ -71,15 +75,20 @@ def chapter(request):
     return Chapter(request.param)
 
 
-def test_the_notebook_is_stripped_valid_and_keeps_unique_ids(chapter):
-    nbformat.validate(chapter.nb)
-    ids = [c.id for c in chapter.cells]
+@pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda p: p.stem)
+def notebook(request):
+    return Chapter(request.param)
+
+
+def test_the_notebook_is_stripped_valid_and_keeps_unique_ids(notebook):
+    nbformat.validate(notebook.nb)
+    ids = [c.id for c in notebook.cells]
     assert len(ids) == len(set(ids))
-    for cell in chapter.code:
+    for cell in notebook.code:
         assert not cell.outputs and cell.execution_count is None, _problem(
-            chapter, cell, "not stripped"
+            notebook, cell, "not stripped"
         )
-    assert set(chapter.nb.metadata.get("language_info", {})) <= {"name"}
+    assert set(notebook.nb.metadata.get("language_info", {})) <= {"name"}
 
 
 def test_it_opens_with_target_title_and_promise(chapter):
@@ -98,10 +107,10 @@ def test_its_sections_come_in_the_fixed_order(chapter):
     assert len(headings) > len(OPENING) + len(CLOSING), "no section of its own"
 
 
-def test_every_section_has_a_target(chapter):
-    for match in re.finditer(r"^## .+$", chapter.prose, flags=re.M):
-        before = chapter.prose[: match.start()].rstrip().splitlines()[-1]
-        assert re.fullmatch(rf"\(sec-{chapter.slug}-[\w-]+\)=", before), match[0]
+def test_every_section_has_a_target(notebook):
+    for match in re.finditer(r"^## .+$", notebook.prose, flags=re.M):
+        before = notebook.prose[: match.start()].rstrip().splitlines()[-1]
+        assert re.fullmatch(rf"\(sec-{notebook.slug}-[\w-]+\)=", before), match[0]
 
 
 def test_labels_are_unique_and_follow_the_scheme(chapter):
@@ -162,23 +171,23 @@ def test_figures_have_captions_and_alternative_text(chapter):
         ), _problem(chapter, cell, "axes without labels")
 
 
-def test_cells_are_short_and_introduced(chapter):
-    for before, cell in zip(chapter.cells, chapter.cells[1:], strict=False):
+def test_cells_are_short_and_introduced(notebook):
+    for before, cell in zip(notebook.cells, notebook.cells[1:], strict=False):
         if cell.cell_type == "code":
             lines = cell.source.count("\n") + 1
-            assert lines <= 30, _problem(chapter, cell, f"{lines} lines")
+            assert lines <= 30, _problem(notebook, cell, f"{lines} lines")
             setup = "bmu.setup(" in before.source or "find_spec" in before.source
             assert before.cell_type == "markdown" or setup, _problem(
-                chapter, cell, "no sentence before"
+                notebook, cell, "no sentence before"
             )
 
 
-def test_only_plotting_is_hidden(chapter):
-    for cell in chapter.tagged("hide-input"):
-        assert "plt." in cell.source, _problem(chapter, cell, "hidden, and not a plot")
+def test_only_plotting_is_hidden(notebook):
+    for cell in notebook.tagged("hide-input"):
+        assert "plt." in cell.source, _problem(notebook, cell, "hidden, and not a plot")
 
 
-def test_nothing_is_skipped_or_excused(chapter):
+def test_nothing_is_skipped_or_excused(notebook):
     excused = {
         "raises-exception",
         "skip-execution",
@@ -186,18 +195,21 @@ def test_nothing_is_skipped_or_excused(chapter):
         "nbval-raises-exception",
         "remove-cell",
     }
-    for cell in chapter.code:
-        assert not excused & set(cell.metadata.get("tags", [])), _problem(chapter, cell, "excused")
-        assert "NBVAL" not in cell.source, _problem(chapter, cell, "excused")
+    for cell in notebook.code:
+        assert not excused & set(cell.metadata.get("tags", [])), _problem(notebook, cell, "excused")
+        assert "NBVAL" not in cell.source, _problem(notebook, cell, "excused")
 
 
-def test_setup_is_the_common_one(chapter):
-    code = [c.source for c in chapter.code]
+def test_setup_is_the_common_one(notebook):
+    code = [c.source for c in notebook.code]
     assert code[:2] == [c.source for c in Chapter(CHAPTERS[0]).code[:2]]
     assert 'find_spec("bigmodel_utils")' in code[0]
     assert code[1] == "import bigmodel_utils as bmu\n\nSEED, PROFILE = bmu.setup(seed=0)"
     assert "import keras\n" in code[2], "the backend is settled before Keras is imported"
-    assert re.search(r'"quick".*"full"', code[3], flags=re.S), "both profiles stand in one cell"
+
+
+def test_the_sizes_of_both_profiles_stand_in_one_cell(chapter):
+    assert re.search(r'"quick".*"full"', chapter.code[3].source, flags=re.S)
 
 
 def test_what_the_helper_does_not_bring_is_fetched_by_the_chapter_that_needs_it(chapter):
@@ -228,8 +240,8 @@ def _bound_names(function):
     return bound
 
 
-def test_functions_read_their_arguments_and_no_notebook_globals(chapter):
-    trees = [ast.parse(_python(c)) for c in chapter.code]
+def test_functions_read_their_arguments_and_no_notebook_globals(notebook):
+    trees = [ast.parse(_python(c)) for c in notebook.code]
     shared = set(dir(builtins)) | {"get_ipython", "__class__"}
     for tree in trees:
         for node in tree.body:
@@ -237,7 +249,7 @@ def test_functions_read_their_arguments_and_no_notebook_globals(chapter):
                 shared |= {(a.asname or a.name).split(".")[0] for a in node.names}
             elif isinstance(node, ast.FunctionDef | ast.ClassDef):
                 shared.add(node.name)
-    for cell, tree in zip(chapter.code, trees, strict=True):
+    for cell, tree in zip(notebook.code, trees, strict=True):
         for function in [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]:
             read = {
                 n.id
@@ -245,14 +257,14 @@ def test_functions_read_their_arguments_and_no_notebook_globals(chapter):
                 if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
             }
             outside = read - _bound_names(function) - shared
-            assert not outside, _problem(chapter, cell, f"{function.name} reads globals {outside}")
+            assert not outside, _problem(notebook, cell, f"{function.name} reads globals {outside}")
 
 
-def test_a_name_means_one_thing_so_that_cells_run_again_in_any_order(chapter):
+def test_a_name_means_one_thing_so_that_cells_run_again_in_any_order(notebook):
     faults = [
-        f"`{name}` is bound in {[chapter.code[i].id for i in binders]}, "
-        f"and {[chapter.code[i].id for i in readers]} read it without binding it first"
-        for name, binders, readers in rebound([_python(c) for c in chapter.code])
+        f"`{name}` is bound in {[notebook.code[i].id for i in binders]}, "
+        f"and {[notebook.code[i].id for i in readers]} read it without binding it first"
+        for name, binders, readers in rebound([_python(c) for c in notebook.code])
     ]
     assert not faults, "Give each meaning a name of its own:\n" + "\n".join(faults)
 
@@ -270,29 +282,29 @@ def test_exercises_are_tagged_and_solved(chapter):
     assert starts == len(re.findall(r"^:{3,}\{solution-end\}", chapter.prose, flags=re.M))
 
 
-def test_citations_exist_in_the_bibliography(chapter):
+def test_citations_exist_in_the_bibliography(notebook):
     cited = set()
-    for keys in re.findall(r"\{(?:foot)?cite(?::\w+)?\}`([^`]+)`", chapter.prose):
+    for keys in re.findall(r"\{(?:foot)?cite(?::\w+)?\}`([^`]+)`", notebook.prose):
         cited |= {key.strip() for key in keys.split(",")}
     known = set(
         re.findall(
             r"^@\w+\{([^,]+),", (ROOT / "references.bib").read_text(encoding="utf-8"), flags=re.M
         )
     )
-    assert cited, "a chapter cites its sources"
+    assert cited, "a page cites its sources"
     assert cited - known == set()
 
 
-def test_the_text_names_no_place_of_one_machine(chapter):
-    everything = "\n".join(c.source for c in chapter.cells)
+def test_the_text_names_no_place_of_one_machine(notebook):
+    everything = "\n".join(c.source for c in notebook.cells)
     for pattern in (r"/home/", r"/root/", r"/work/", r"/tmp/", r"localhost"):
         assert not re.search(pattern, everything), pattern
 
 
-def test_every_assertion_can_fail(chapter):
-    sources = [_python(cell) for cell in chapter.code]
+def test_every_assertion_can_fail(notebook):
+    sources = [_python(cell) for cell in notebook.code]
     read = {n.id for s in sources for n in ast.walk(ast.parse(s)) if isinstance(n, ast.Name)}
-    for cell, source in zip(chapter.code, sources, strict=True):
+    for cell, source in zip(notebook.code, sources, strict=True):
         for line, reason in vacuous(source, read):
             text = source.splitlines()[line - 1].strip()
-            raise AssertionError(_problem(chapter, cell, f"{text!r} cannot fail: {reason}"))
+            raise AssertionError(_problem(notebook, cell, f"{text!r} cannot fail: {reason}"))

@@ -1,12 +1,18 @@
-"""The page on the documents leaves nothing out: its rows against a list made from the documents."""
+"""The page on the documents leaves nothing out: its rows against a list made from the documents.
+
+What holds for its cells as for those of a chapter is tested in `test_chapters_style.py`.
+"""
 
 import re
 from collections import Counter
 from pathlib import Path
 
+import nbformat
 import pytest
 
-PAGE = (Path(__file__).parent.parent / "from-the-documents.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+CELLS = nbformat.read(ROOT / "from-the-documents.ipynb", as_version=4).cells
+PAGE = "\n\n".join(cell.source for cell in CELLS if cell.cell_type == "markdown")
 
 # Made from the five documents: every displayed formula, every block of code and every numbered
 # entry of their lists of references, by the number of the section that holds it.
@@ -60,7 +66,8 @@ def test_every_row_has_a_verdict_and_a_place(table, columns):
     for cells in rows(table):
         assert len(cells) == columns and all(cells), cells
         if table in ("formulas", "listings"):
-            assert re.search(r"\{(ref|eq)\}`[\w-]+`|^to come \([\w-]+\)$", cells[-1]), cells
+            place = r"(\{(ref|eq)\}`[\w-]+`|to come \([\w-]+\))"
+            assert re.fullmatch(f"{place}(, {place})*", cells[-1]), cells
 
 
 def test_the_page_counts_its_rows():
@@ -68,3 +75,42 @@ def test_the_page_counts_its_rows():
     formulas = sum(sum(sections.values()) for sections in FORMULAS.values())
     counted = f"{formulas} formulas, {pieces} pieces of code and {sum(REFERENCES.values())}"
     assert counted in " ".join(PAGE.split())
+
+
+def test_every_listing_runs_here_or_is_to_come():
+    """Those that run have a section of their own on this page, which names them and holds code."""
+    sections = {}
+    for cell in CELLS:
+        found = re.match(r"\((sec-from-the-documents-[\w-]+)\)=\n#+ (.+)", cell.source)
+        if found and cell.cell_type == "markdown":
+            title, code = found[2], []
+            sections[found[1]] = title, code
+        elif cell.cell_type == "code":
+            code.append(cell.source)
+    for cells in rows("listings"):
+        document, section = cells[0].split()
+        aim = re.search(r"\{ref\}`(sec-from-the-documents-[\w-]+)`", cells[-1])
+        if aim is None:
+            assert re.fullmatch(r"to come \([\w-]+\)", cells[-1]), cells
+            continue
+        title, code = sections[aim[1]]
+        parts = (section, section.rpartition(".")[0])  # O 4.1 stands for O 4.1.1 and the others
+        assert any(part and f"{document} {part}" in title for part in parts), (cells, title)
+        assert code, title
+
+
+def test_no_failure_is_taken_for_another():
+    """A cell that shows an exception names its type and reads its message."""
+    for cell in CELLS:
+        if cell.cell_type == "code":
+            assert not re.search(r"except\s*(Base)?(Exception)?\s*(as \w+\s*)?:", cell.source), (
+                cell.id
+            )
+            if re.search(r"^(?!def ).*\bcomplaint\(", cell.source, flags=re.M):
+                assert re.search(r"\w+Error\b", cell.source), cell.id
+
+
+def test_its_labels_are_its_own():
+    labels = re.findall(r"^\((\S+)\)=$", PAGE, flags=re.M)
+    assert len(labels) == len(set(labels))
+    assert all(re.fullmatch(r"(sec-)?from-the-documents(-[a-z0-9-]+)?", label) for label in labels)

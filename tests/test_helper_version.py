@@ -22,7 +22,10 @@ def test_the_recorded_interface_is_that_of_this_version():
     assert version == bmu.__version__ == helper_version.version(ROOT), advice
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.stem)
+NOTEBOOKS = sorted([*ROOT.glob("*.ipynb"), *(ROOT / "chapters").glob("*.ipynb")])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_every_notebook_asks_for_this_version(path):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     first = next(cell for cell in cells if cell["cell_type"] == "code")

@@ -18,9 +18,11 @@ from tools import launch, repository
 
 ROOT = Path(__file__).parent.parent
 CHAPTERS = sorted((ROOT / "chapters").glob("*.ipynb"))
+NOTEBOOKS = [*CHAPTERS, *sorted(ROOT.glob("*.ipynb"))]
 OWNER_NAME = repository.owner_and_name(repository.current_address(ROOT))
 EMPTY = {"area", "br", "col", "hr", "img", "input", "link", "meta", "path", "source", "wbr"}
 every_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+every_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 
 
 class Elements(HTMLParser):
@@ -52,6 +54,11 @@ class Elements(HTMLParser):
                 yield attrs, " ".join("".join(inside).split())
 
 
+def in_the_book(path):
+    """Name a notebook as the book does."""
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
 def plain(words):
     """Take the marks of Markdown and of a page's headings off a text."""
     words = re.sub(r"\\\((.*?)\\\)", r"$\1$", words.removesuffix("#").strip())
@@ -71,11 +78,11 @@ def page(built_site):
     """Read a page of the website once."""
     pages = {}
 
-    def read(slug):
-        if slug not in pages:
-            text = (built_site / "chapters" / f"{slug}.html").read_text(encoding="utf-8")
-            pages[slug] = Elements(text)
-        return pages[slug]
+    def read(path):
+        if path not in pages:
+            text = (built_site / f"{in_the_book(path)}.html").read_text(encoding="utf-8")
+            pages[path] = Elements(text)
+        return pages[path]
 
     return read
 
@@ -90,13 +97,13 @@ def without_code(text):
     return re.sub(r"(`+)(?!`).+?(?<!`)\1(?!`)|\$\$.*?\$\$|\$[^$]+\$", "", text, flags=re.DOTALL)
 
 
-def test_every_chapter_has_a_plain_notebook_and_nothing_else_does(derived):
-    assert sorted(derived) == [path.stem for path in CHAPTERS]
+def test_every_page_that_runs_has_a_plain_notebook_and_nothing_else_does(derived):
+    assert sorted(derived) == sorted(path.stem for path in NOTEBOOKS)
 
 
-@every_chapter
-def test_nothing_of_myst_is_left(derived, chapter):
-    text = prose(derived[chapter.stem])
+@every_notebook
+def test_nothing_of_myst_is_left(derived, notebook):
+    text = prose(derived[notebook.stem])
     raw = {
         "a directive": r"^[\s>]*[:`]{3,}\s*\{.*|^[\s>]*:::.*",
         "a role": r"\{[A-Za-z][\w:.+-]*\}`.*",
@@ -111,32 +118,32 @@ def test_nothing_of_myst_is_left(derived, chapter):
         assert not found, f"{what} is left: {found[:3]}"
 
 
-@every_chapter
-def test_links_within_a_notebook_lead_to_a_place_in_it(derived, chapter):
-    text = prose(derived[chapter.stem])
+@every_notebook
+def test_links_within_a_notebook_lead_to_a_place_in_it(derived, notebook):
+    text = prose(derived[notebook.stem])
     places = re.findall(r'<a id="([^"]+)"></a>', text)
     aims = set(re.findall(r"\]\(#([^)]*)\)", text))
-    assert aims, "a chapter refers to itself"
+    assert aims, "a notebook refers to itself"
     assert aims - set(places) == set()
     assert [place for place, count in Counter(places).items() if count > 1] == []
 
 
-@every_chapter
-def test_links_to_the_website_lead_to_a_place_in_it(derived, built_site, chapter):
+@every_notebook
+def test_links_to_the_website_lead_to_a_place_in_it(derived, built_site, notebook):
     address = launch.site_address(OWNER_NAME)
     links = re.findall(
-        rf"\]\({re.escape(address)}([^)#]*)(?:#([^)]*))?\)", prose(derived[chapter.stem])
+        rf"\]\({re.escape(address)}([^)#]*)(?:#([^)]*))?\)", prose(derived[notebook.stem])
     )
     for path, place in links:
         text = (built_site / path).read_text(encoding="utf-8")
         assert not place or f'id="{unquote(place)}"' in text, f"{path}#{place}"
-    assert (f"chapters/{chapter.stem}.html", "") in links, "it does not say where it comes from"
+    assert (f"{in_the_book(notebook)}.html", "") in links, "it does not say where it comes from"
 
 
-@every_chapter
-def test_code_and_ids_are_those_of_the_chapter(derived, chapter):
-    source = nbformat.read(chapter, as_version=4)
-    cells = derived[chapter.stem].cells
+@every_notebook
+def test_code_and_ids_are_those_of_the_source(derived, notebook):
+    source = nbformat.read(notebook, as_version=4)
+    cells = derived[notebook.stem].cells
     assert [c.source for c in cells if c.cell_type == "code"] == [
         c.source for c in source.cells if c.cell_type == "code"
     ]
@@ -147,31 +154,31 @@ def test_code_and_ids_are_those_of_the_chapter(derived, chapter):
         if cell.id not in ids:
             assert cell.id.endswith("-caption") or cell.id in ("notes", "references")
         assert cell.source.strip(), "an empty cell invites typing"
-    nbformat.validate(derived[chapter.stem])
+    nbformat.validate(derived[notebook.stem])
 
 
-@every_chapter
-def test_code_is_the_same_in_every_byte(built_site, chapter):
+@every_notebook
+def test_code_is_the_same_in_every_byte(built_site, notebook):
     """Read as JSON alone, without a library that could mend it on both sides."""
-    stored = built_site / launch.BRANCH / chapter.name
+    stored = built_site / launch.BRANCH / notebook.name
     sources = [
         [
             (c["id"], "".join(c["source"]))
             for c in json.loads(p.read_bytes())["cells"]
             if c["cell_type"] == "code"
         ]
-        for p in (chapter, stored)
+        for p in (notebook, stored)
     ]
     assert sources[0] == sources[1]
     assert b"outputs" in stored.read_bytes() and b"image/png" not in stored.read_bytes()
 
 
-@every_chapter
-def test_headings_carry_the_numbers_of_the_website(derived, page, chapter):
-    found = re.findall(r"^#+ (.+)$", without_fences(prose(derived[chapter.stem])), re.MULTILINE)
+@every_notebook
+def test_headings_carry_the_numbers_of_the_website(derived, page, notebook):
+    found = re.findall(r"^#+ (.+)$", without_fences(prose(derived[notebook.stem])), re.MULTILINE)
     expected = [
         plain(text)
-        for tag, attrs, inside in page(chapter.stem).found
+        for tag, attrs, inside in page(notebook).found
         if tag in ("h1", "h2", "h3", "h4")
         for text in ["".join(inside)]
         if text.strip().endswith("#")
@@ -187,7 +194,7 @@ def without_fences(text):
 @every_chapter
 def test_equations_carry_the_numbers_of_the_website(derived, page, chapter):
     expected = [
-        text.removesuffix("#").strip("()") for _, text in page(chapter.stem).texts("span", c="eqno")
+        text.removesuffix("#").strip("()") for _, text in page(chapter).texts("span", c="eqno")
     ]
     assert re.findall(r"\\tag\{([^}]*)\}", prose(derived[chapter.stem])) == expected
     assert expected
@@ -195,27 +202,24 @@ def test_equations_carry_the_numbers_of_the_website(derived, page, chapter):
 
 @every_chapter
 def test_theorems_exercises_and_figures_carry_the_numbers_of_the_website(derived, page, chapter):
-    expected = [
-        text.rstrip(".") for _, text in page(chapter.stem).texts("span", c="caption-number")
-    ]
+    expected = [text.rstrip(".") for _, text in page(chapter).texts("span", c="caption-number")]
     found = re.findall(r"\*\*([A-Z][a-z.]+ \d+\.\d+)\.?\*\*", prose(derived[chapter.stem]))
     assert Counter(found) == Counter(expected)
     assert len(found) > 8
 
 
-@every_chapter
-def test_references_read_as_on_the_website(derived, page, chapter):
+@every_notebook
+def test_references_read_as_on_the_website(derived, page, notebook):
     """Every reference of the page, by what it says and where it leads, against the notebook's."""
-    slug = chapter.stem
-    here = f"{launch.site_address(OWNER_NAME)}chapters/{slug}.html"
+    here = f"{launch.site_address(OWNER_NAME)}{in_the_book(notebook)}.html"
     expected = Counter()
-    for attrs, text in page(slug).texts("a", a="reference", b="internal"):
+    for attrs, text in page(notebook).texts("a", a="reference", b="internal"):
         aim = urljoin(here, attrs["href"])
         if re.search(r"#(equation-)?(eq|fig|tab|prf|ex|sec|ch|results)-", aim):
             expected[plain(text), aim.replace("#equation-", "#")] += 1
-    assert expected, "a chapter refers to something"
+    assert expected, "a notebook refers to something"
     found = Counter()
-    for text, aim in re.findall(r"\[([^\[\]]+)\]\(([^)\s]+)\)", prose(derived[slug])):
+    for text, aim in re.findall(r"\[([^\[\]]+)\]\(([^)\s]+)\)", prose(derived[notebook.stem])):
         found[plain(text), urljoin(here, aim).replace("#equation-", "#")] += 1
     missing = expected - found
     # A title of a solution repeats the exercise as a link; in the notebook it is a summary.
@@ -238,21 +242,22 @@ def test_nbconvert_shows_no_directive(derived, chapter):
     assert text.count("<blockquote>") >= prose(derived[chapter.stem]).count("> **") > 0
 
 
-@every_chapter
-def test_buttons_lead_to_the_plain_notebook(page, chapter):
-    links = {text: attrs for attrs, text in page(chapter.stem).texts("a", c="dropdown-item")}
-    plain_notebook = f"github.com/{OWNER_NAME}/blob/notebooks/{chapter.name}"
+@every_notebook
+def test_buttons_lead_to_the_plain_notebook(page, notebook):
+    links = {text: attrs for attrs, text in page(notebook).texts("a", c="dropdown-item")}
+    plain_notebook = f"github.com/{OWNER_NAME}/blob/notebooks/{notebook.name}"
     assert links["Colab"]["href"] == (
-        f"https://colab.research.google.com/github/{OWNER_NAME}/blob/notebooks/{chapter.name}"
+        f"https://colab.research.google.com/github/{OWNER_NAME}/blob/notebooks/{notebook.name}"
     )
     assert links["Kaggle"]["href"].endswith(f"kernels/welcome?src=https://{plain_notebook}")
     assert links["Binder"]["href"].endswith(
-        f"{OWNER_NAME}/main?urlpath=lab/tree/chapters/{chapter.name}"
+        f"{OWNER_NAME}/main?urlpath=lab/tree/{in_the_book(notebook)}.ipynb"
     )
     for name in ("Colab", "Kaggle", "Binder"):
         assert links[name]["title"] == f"Launch on {name}"
     download = links[".ipynb"]
-    assert download["href"] == f"../notebooks/{chapter.name}" and "download" in download
+    up = "../" * in_the_book(notebook).count("/")
+    assert download["href"] == f"{up}notebooks/{notebook.name}" and "download" in download
     assert "target" not in download and "Download" in download["title"]
 
 

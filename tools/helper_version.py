@@ -89,7 +89,7 @@ def update(root, today):
         _replace(root / PACKAGE / "__init__.py", VERSION, current)
     record = "\n".join([current, *interface(root)])
     (root / RECORD).write_text(record + "\n", encoding="utf-8", newline="\n")
-    for path in sorted((root / "chapters").glob("*.ipynb")):
+    for path in sorted([*root.glob("*.ipynb"), *(root / "chapters").glob("*.ipynb")]):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         cell = next(c for c in notebook["cells"] if c["cell_type"] == "code")
         cell["source"] = NEEDED.sub(current, "".join(cell["source"])).splitlines(keepends=True)

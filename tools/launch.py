@@ -1,9 +1,9 @@
 """Sphinx extension: plain notebooks in the website, and buttons that lead to them.
 
 When the site has been written, `tools/notebooks.py` derives the notebooks into its folder
-`notebooks`, with the numbers and addresses that Sphinx has given. The download button of a chapter
+`notebooks`, with the numbers and addresses that Sphinx has given. The download button of a notebook
 leads there, and so works without a network. The workflow `book` pushes the same folder to the
-branch `notebooks`, from which Colab and Kaggle open them. Binder opens the chapter itself: its
+branch `notebooks`, from which Colab and Kaggle open them. Binder opens the source itself: its
 environment is made from the main branch, and its JupyterLab typesets theorems and references.
 """
 
@@ -17,18 +17,18 @@ ICONS = {
 }
 
 
-def launch_links(owner_name, slug):
-    """Make the addresses at which a chapter can be run.
+def launch_links(owner_name, page):
+    """Make the addresses at which a notebook can be run.
 
     Args:
         owner_name: str, the repository on GitHub, `owner/name`.
-        slug: str, the name of the chapter's file without its ending.
+        page: str, the notebook's name in the book, such as `"chapters/seq2seq"`.
 
     Returns:
         dict from the service's name to the address.
     """
-    plain = f"{owner_name}/blob/{BRANCH}/{slug}.ipynb"
-    source = f"{owner_name}/main?urlpath=lab/tree/chapters/{slug}.ipynb"
+    plain = f"{owner_name}/blob/{BRANCH}/{Path(page).name}.ipynb"
+    source = f"{owner_name}/main?urlpath=lab/tree/{page}.ipynb"
     return {
         "Colab": f"https://colab.research.google.com/github/{plain}",
         "Kaggle": f"https://kaggle.com/kernels/welcome?src=https://github.com/{plain}",
@@ -163,7 +163,7 @@ def _lead_to_plain_notebooks(app, pagename, templatename, context, doctree):
     if doctree is None or not app.env.doc2path(pagename).endswith(".ipynb"):
         return
     slug = Path(pagename).name
-    links = launch_links(owner_and_name(app.config), slug)
+    links = launch_links(owner_and_name(app.config), pagename)
     launch = [
         {
             "type": "link",
@@ -201,9 +201,9 @@ def _write_notebooks(app, exception):
         written = notebooks.derive_all(Path(app.srcdir), collect(app), site / BRANCH)
     except notebooks.NotPlain as error:
         raise ExtensionError(f"no plain notebook can be made: {error}") from error
-    for path in written:
-        page = site / "chapters" / f"{path.stem}.html"
-        button = f'<a href="../{BRANCH}/{path.name}" '
+    for name, path in written.items():
+        page = site / f"{name}.html"
+        button = f'<a href="{"../" * name.count("/")}{BRANCH}/{path.name}" '
         text = page.read_text(encoding="utf-8")
         page.write_text(
             text.replace(f'{button}target="_blank"', f"{button}download"), encoding="utf-8"

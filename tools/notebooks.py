@@ -1,4 +1,4 @@
-"""Derive plain notebooks from the chapters.
+"""Derive plain notebooks from the chapters, and from the pages beside them that run.
 
 Colab, Kaggle, VS Code and GitHub do not read MyST. In the notebooks made here theorems, exercises,
 references, citations and numbers are ordinary Markdown and mathematics; code is left as it is, and
@@ -151,7 +151,7 @@ def closing_cells(prose, page):
 
 
 def derive_all(source, numbers, output):
-    """Derive every chapter of a book.
+    """Derive every notebook of a book: the chapters, and the pages beside them that run.
 
     Args:
         source: Path of the book's sources.
@@ -159,7 +159,7 @@ def derive_all(source, numbers, output):
         output: Path of the folder for the notebooks; what else it held is removed.
 
     Returns:
-        list of Paths of the notebooks.
+        dict from the name of each in the book to its Path.
 
     Raises:
         NotPlain: if something has no plain form.
@@ -167,35 +167,44 @@ def derive_all(source, numbers, output):
     bibliography = parse_file(str(source / "references.bib"))
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
-    written = []
+    written = {}
     for name in numbers["pages"]:
         path = source / f"{name}.ipynb"
         if path.exists():
             plain = derive(nbformat.read(path, as_version=4), name, numbers, bibliography)
             nbformat.write(plain, output / path.name)
-            written.append(output / path.name)
-    (output / "README.md").write_text(readme(numbers), encoding="utf-8")
+            written[name] = output / path.name
+    (output / "README.md").write_text(readme(numbers, written), encoding="utf-8")
     return written
 
 
-def readme(numbers):
-    """Say to who finds the notebooks alone where they come from, and list them."""
-    found = {
-        name: title for name, title in numbers["pages"].items() if name.startswith("chapters/")
-    }
-    order = sorted(
-        found, key=lambda name: [int(n) for n in numbers["sections"][name][0].split(".") if n]
-    )
-    files = {name: name.removeprefix("chapters/") + ".ipynb" for name in order}
+def readme(numbers, written):
+    """Say to who finds the notebooks alone where they come from, and list them.
+
+    Args:
+        numbers: dict, see `Page`.
+        written: dict from the name of each in the book to its Path.
+
+    Returns:
+        str. Chapters come in the book's order, and what has no number after them.
+    """
+
+    def place(name):
+        number = numbers["sections"][name][0]
+        return not number, [int(n) for n in number.split(".") if n]
+
+    links = [
+        f"[{numbers['pages'][name]}]({written[name].name})" for name in sorted(written, key=place)
+    ]
     return "\n".join(
         [
             "# Notebooks in plain Markdown",
             "",
-            f"The chapters of [the course]({numbers['site']}) as Colab, Kaggle, VS Code and GitHub "
-            "read them. They are made from the",
+            f"The notebooks of [the course]({numbers['site']}) as Colab, Kaggle, VS Code and "
+            "GitHub read them. They are made from the",
             "main branch whenever the website is published: a change belongs there.",
             "",
-            *(f"{i}. [{found[n]}]({file})" for i, (n, file) in enumerate(files.items(), 1)),
+            *(f"{i}. {link}" for i, link in enumerate(links, 1)),
             "",
         ]
     )

@@ -143,8 +143,9 @@ def chapters(root):
     measured = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     found = []
     for part in toc["parts"]:
-        for path in (root / f"{chapter['file']}.ipynb" for chapter in part["chapters"]):
-            if path.exists():
+        for file in (chapter["file"] for chapter in part["chapters"]):
+            path = root / f"{file}.ipynb"
+            if file.startswith("chapters/") and path.exists():
                 about = title_and_question(path)
                 minutes = reference_minutes(measured.get(path.stem))
                 found.append(
@@ -203,7 +204,7 @@ def cards(found, owner_name):
 
 
 def _links(owner_name, chapter):
-    return launch_links(owner_name, chapter["slug"]).items()
+    return launch_links(owner_name, f"chapters/{chapter['slug']}").items()
 
 
 def with_list(text, lines):

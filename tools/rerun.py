@@ -1,6 +1,6 @@
-"""Run chapters whole, then run their quick cells again in random orders: does any cell fail?
+"""Run notebooks whole, then run their quick cells again in random orders: does any cell fail?
 
-    python tools/rerun.py speech-features seq2seq
+    python tools/rerun.py speech-features from-the-documents
 
 Slow and no part of `make test`; `tests/names.py` finds most causes without running anything.
 """
@@ -80,7 +80,7 @@ def run_again(kernel, cells, order):
 
 
 def main():
-    """Print time, memory and failures of each chapter."""
+    """Print time, memory and failures of each notebook."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slugs", nargs="*", default=[])
     parser.add_argument("--rounds", type=int, default=2, help="random orders a chapter")
@@ -89,9 +89,11 @@ def main():
     options = parser.parse_args()
     failures = 0
     for slug in options.slugs or sorted(path.stem for path in CHAPTERS.glob("*.ipynb")):
-        notebook = nbformat.read(CHAPTERS / f"{slug}.ipynb", as_version=4)
+        path = CHAPTERS / f"{slug}.ipynb"
+        path = path if path.exists() else CHAPTERS.parent / path.name
+        notebook = nbformat.read(path, as_version=4)
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-        kernel = Kernel(CHAPTERS)
+        kernel = Kernel(path.parent)
         try:
             seconds = run_whole(kernel, cells, options.verbose)
             peak, cpu = kernel.usage()
