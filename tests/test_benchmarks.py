@@ -167,6 +167,14 @@ def test_the_setting_of_a_rival_is_the_best_of_the_same_tries():
     assert tried == module.TRIES
 
 
+def test_what_the_chapter_says_of_gensim_is_recorded():
+    module = importlib.import_module("word_embeddings")
+    rows = json.loads((record.FOLDER / "word-embeddings.json").read_text(encoding="utf-8"))["rows"]
+    gensim, counting = rows["gensim's Word2Vec tuned, 5 passes"], rows[module.COUNTING]
+    assert gensim["counting ahead by"]["low"] < 0 < gensim["counting ahead by"]["high"]
+    assert gensim["CPU seconds"]["value"] > 5 * counting["CPU seconds"]["value"]
+
+
 def test_the_speed_of_a_core_is_that_of_the_best_repeat(monkeypatch):
     clock = iter([0.0, 3.0, 10.0, 11.5, 20.0, 26.0])
     monkeypatch.setattr(core_speed.time, "process_time", lambda: next(clock))
