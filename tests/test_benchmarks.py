@@ -27,7 +27,7 @@ import record  # noqa: E402
         ("two_stage_detection", "two-stage-detection", "NEEDED"),
         ("speech_features", "speech-features", "NEEDED"),
         ("speech", "speech-dnn", "NEEDED"),
-        ("word_embeddings", "word-embeddings", "NAMES"),
+        ("word_embeddings", "word2vec", "NAMES"),
     ],
 )
 def test_every_function_a_benchmark_needs_stands_in_its_chapter(script, slug, constant):
@@ -126,44 +126,54 @@ def test_the_rows_of_networks_carry_intervals_of_errors():
     }
 
 
-def test_the_rows_of_word_vectors_are_the_ones_that_are_compared():
-    module = importlib.import_module("word_embeddings")
-    measured = [("PPMI + SVD", 5, 0.43), ("warm, step 1", 7, 0.40), ("warm, step 2", 9, 0.41)]
-    measured += [("cold, step 1", 10, 0.30), ("cold, step 2", 19, 0.36), ("cold, step 3", 35, 0.38)]
-    measured += [("gensim, 1 epochs", 13, 0.22), ("gensim, 1 epochs, w+v", 13, 0.21)]
-    measured += [("gensim, 5 epochs", 65, 0.33), ("gensim, 5 epochs, w+v", 65, 0.35)]
-    rows = [dict(name=n, seconds=s, mean=m, interval=(m - 0.1, m + 0.1)) for n, s, m in measured]
-    made = {
-        name: (row["correlation"]["value"], row["CPU seconds"]["value"])
-        for name, row in module.recorded_rows(rows).items()
-    }
-    assert made == {
-        "gensim's Word2Vec, 1 epoch": (0.22, 13),
-        "gensim's Word2Vec, 5 epochs": (0.35, 65),
-        "{ref}`ch-word-embeddings`, PPMI + SVD": (0.43, 5),
-        "exact negative sampling, warm start": (0.41, 9),
-        "exact negative sampling, random start, 24 steps": (0.38, 35),
-        "random start, first step that beats gensim's 5 epochs": (0.36, 19),
-    }
-    recorded = json.loads((record.FOLDER / "word-embeddings.json").read_text(encoding="utf-8"))
-    assert set(made) <= set(recorded["rows"])
-
-
-def test_the_interval_of_word_vectors_draws_pairs_of_known_words():
-    module = importlib.import_module("word_embeddings")
-    taught = chapter.definitions("word-embeddings", module.NAMES)
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(60, 5))
-    index = {f"w{i}": i for i in range(60)}
-    pairs = [(f"w{a}", f"w{b}") for a, b in rng.integers(70, size=(90, 2)) if a != b]
+def _pairs_that_agree_with(vectors, rng, noise=0.0):
+    first, second = rng.integers(len(vectors), size=(2, 80))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    rows = np.array([[int(word[1:]) % 60 for word in pair] for pair in pairs])
-    agreed = (unit[rows[:, 0]] * unit[rows[:, 1]]).sum(axis=1)
-    exact = module.Record(taught, index, {"list": (pairs, agreed)}).interval(vectors)
-    assert exact == pytest.approx((1, 1))
-    noisy = agreed + rng.normal(size=len(agreed))
-    low, high = module.Record(taught, index, {"list": (pairs, noisy)}).interval(vectors)
-    assert 0.05 < high - low < 0.8
+    human = (unit[first] * unit[second]).sum(axis=1) + noise * rng.normal(size=80)
+    return {"list": (first, second, human)}
+
+
+def test_word_vectors_are_chosen_on_one_half_and_reported_on_the_other():
+    module = importlib.import_module("word_embeddings")
+    taught = chapter.definitions("word2vec", module.NAMES)
+    rng = np.random.default_rng(0)
+    right, wrong = rng.normal(size=(2, 60, 5))
+    halves = _pairs_that_agree_with(right, rng), _pairs_that_agree_with(right, rng, noise=0.3)
+    made = {module.COUNTING: ({"": right}, 7.2), "rival": ({"w": wrong, "w + v": right}, 31.0)}
+    made["worse"] = {"w": wrong}, 5.0
+    rows = module.summarised(made, taught, halves)
+    assert [row["vectors"] for row in rows.values()] == ["", "w + v", "w"]
+    table = module.recorded_rows(rows)
+    assert [row["CPU seconds"]["value"] for row in table.values()] == [7, 31, 5]
+    assert "counting ahead by" not in table[module.COUNTING]
+    assert table["rival"]["counting ahead by"] == {"value": 0, "low": 0, "high": 0}
+    gap = table["worse"]["counting ahead by"]
+    assert 0 < gap["low"] < gap["value"] < gap["high"]
+    spread = table["rival"]["correlation"]
+    assert 0.3 < spread["low"] < spread["value"] < spread["high"] < 1
+
+
+def test_the_setting_of_a_rival_is_the_best_of_the_same_tries():
+    module = importlib.import_module("word_embeddings")
+    taught = chapter.definitions("word2vec", module.NAMES)
+    rng = np.random.default_rng(0)
+    good, bad = rng.normal(size=(2, 60, 5))
+    tried = []
+
+    def run(_, corpus, eta, threshold, passes, seed):
+        tried.append((eta, threshold))
+        return {"w": bad, "w + v": good if (eta, threshold) == module.TRIES[2] else bad}
+
+    assert module.tuned(run, taught, None, _pairs_that_agree_with(good, rng), 0) == module.TRIES[2]
+    assert tried == module.TRIES
+
+
+def test_what_the_chapter_says_of_gensim_is_recorded():
+    module = importlib.import_module("word_embeddings")
+    rows = json.loads((record.FOLDER / "word-embeddings.json").read_text(encoding="utf-8"))["rows"]
+    gensim, counting = rows["gensim's Word2Vec tuned, 5 passes"], rows[module.COUNTING]
+    assert gensim["counting ahead by"]["low"] < 0 < gensim["counting ahead by"]["high"]
+    assert gensim["CPU seconds"]["value"] > 5 * counting["CPU seconds"]["value"]
 
 
 def test_the_speed_of_a_core_is_that_of_the_best_repeat(monkeypatch):
