@@ -101,7 +101,6 @@ def test_it_opens_with_target_title_and_promise(chapter):
 
 def test_its_sections_come_in_the_fixed_order(chapter):
     headings = re.findall(r"^## (.+?)\s*$", chapter.prose, flags=re.M)
-    headings = [heading for heading in headings if heading != "What the documents say"]
     assert headings[:3] == OPENING
     assert headings[-len(CLOSING) :] == CLOSING
     assert len(headings) > len(OPENING) + len(CLOSING), "no section of its own"
@@ -180,6 +179,40 @@ def test_cells_are_short_and_introduced(notebook):
             assert before.cell_type == "markdown" or setup, _problem(
                 notebook, cell, "no sentence before"
             )
+
+
+# Chapters whose second editions have not been written yet.
+LONG = {
+    "convolutional-networks",
+    "one-stage-detection",
+    "two-stage-detection",
+    "speech-features",
+    "speech-dnn",
+    "speech-rnn-ctc",
+}
+
+
+def words(prose):
+    """Count the words of Markdown; a formula in the text is one, a displayed one none."""
+    prose = re.sub(r"\$\$.*?\$\$(\s*\(\S+\))?", " ", prose, flags=re.S)
+    prose = re.sub(r"^\s*(:{3,}.*|:\w+:.*|\(\S+\)=)$", "", prose, flags=re.M)
+    return sum(any(map(str.isalnum, word)) for word in re.sub(r"\$[^$]+\$", "x", prose).split())
+
+
+def test_words_are_counted_without_displays_and_directives():
+    text = "(sec-a)=\n## A b\n\n:::{prf:proof}\nLet $x = 1$ be\n\n$$\ny\n$$ (eq-a)\n:::\n- so"
+    assert words(text) == 6
+
+
+def test_it_is_not_too_long(chapter):
+    if chapter.slug in LONG:
+        pytest.skip("its second edition has not been written yet")
+    lines = sum(len(cell.source.splitlines()) for cell in chapter.code)
+    figures = sum("plt.show()" in cell.source for cell in chapter.code)
+    assert words(chapter.prose) <= 5000
+    assert len(chapter.cells) <= 120
+    assert lines <= 960
+    assert figures >= 6
 
 
 def test_only_plotting_is_hidden(notebook):
