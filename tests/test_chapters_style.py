@@ -211,7 +211,7 @@ def test_it_is_not_too_long(chapter):
     figures = sum("plt.show()" in cell.source for cell in chapter.code)
     assert words(chapter.prose) <= 5000
     assert len(chapter.cells) <= 120
-    assert lines <= 960
+    assert lines <= 900
     assert figures >= 6
 
 
