@@ -205,7 +205,9 @@ def test_an_interrupted_run_ends_soon_and_keeps_nothing_unfinished(tree, ending)
         "time.sleep(100)",
     )
     program = (
-        "import os, sys; from pathlib import Path\nfrom tools import execute, inputs\n"
+        "import os, signal, sys; from pathlib import Path\nfrom tools import execute, inputs\n"
+        # A shell starts what runs in the background with this signal ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "tree = Path(sys.argv[1]); path = tree / 'chapters' / 'a.ipynb'\n"
         "environ = inputs.kernel_environment(tree, os.environ, tree)\n"
         "execute.execute({path: tree / 'executed' / 'd' / 'a-0.ipynb'}, environ, 200, 1)\n"
