@@ -1,16 +1,14 @@
-"""Measure the digit networks of the chapter `convolutional-networks` side by side, in one run.
+"""Measure networks and recipes of the chapter `convolutional-networks` side by side, in one run.
 
-Every network learns from the same 4,000 digits and is judged by the same 1,000 others. The
-functions are the chapter's own, read out of its notebook. The yardsticks are keras.io's
-`mnist_convnet`, trained as published, and the documents' listings with their published settings,
-read out of the page `from-the-documents`.
+Every network learns from the same 4,000 digits and is judged by the same 1,000 others, once for
+each seed. The functions are the chapter's own, read out of its notebook. The rival is keras.io's
+`mnist_convnet`, trained as published, and with the chapter's recipe for the same epochs.
 
-    python benchmarks/convolutional_networks.py --seed 0
-    python benchmarks/convolutional_networks.py --quick    (one or three epochs: a smoke test)
+    python benchmarks/convolutional_networks.py --seeds 0 1 2
+    python benchmarks/convolutional_networks.py --quick    (three epochs: a smoke test)
 """
 
 import argparse
-import json
 import os
 import time
 
@@ -24,125 +22,112 @@ import record
 from chapter import definitions
 
 NEEDED = (
-    "PROFILES as_batch averaged_probabilities build_lenet build_resnet error_rate learn train "
-    "train_keras_io"
+    "PROFILES RIVAL_RATE as_batch build_keras_io build_lenet build_resnet difference_interval "
+    "misread train train_keras_io"
 ).split()
-LISTINGS = "as_batch build_document_cnn build_overview_cnn train_listing".split()
 ROWS = {
-    "keras_io": "keras.io's `mnist_convnet`, trained as published",
-    "ours": "{ref}`ch-convolutional-networks`, small residual network",
-    "lenet": "LeNet",
-    "document_cnn": "the documents' first listing",
-    "overview_4_1": "the documents' second listing",
+    "published": "keras.io's `mnist_convnet`, as published",
+    "keras_io": "keras.io's `mnist_convnet`, the chapter's recipe",
+    "plain": "{ref}`ch-convolutional-networks`, residual network, without warps",
+    "ours": "{ref}`ch-convolutional-networks`, residual network, the chapter's recipe",
 }
 
 
-def contenders(taught, printed, x, y, seed, quick):
-    """List (name, function that trains and returns a model) for every network measured."""
+def contenders(taught, x, y, seed, quick):
+    """Return, for each name, a function that trains and returns a model."""
     sizes = taught.PROFILES["quick"]
     epochs = 3 if quick else sizes["epochs"]
-    lenet_epochs = 3 if quick else sizes["curve_epochs"]
-    short = {"epochs": 1} if quick else {}
 
-    def residual():
+    def residual(strength):
         model = taught.build_resnet(sizes["stem"], sizes["widths"])
-        taught.train(model, x, y, epochs, seed)
+        taught.train(model, x, y, epochs, seed, strength)
         return model
 
-    def lenet():
-        return taught.learn(taught.build_lenet, x, y, 0.0, lenet_epochs, seed)
+    def keras_io():
+        model = taught.build_keras_io(last=None)
+        taught.train(model, x, y, epochs, seed, rate=taught.RIVAL_RATE)
+        return model
 
-    def listing(build, loss):
-        return lambda: printed.train_listing(build(), loss, x, y, **short)
-
-    return [
-        ("ours", residual),
-        ("keras_io", lambda: taught.train_keras_io(x, y, **short)),
-        ("lenet", lenet),
-        ("document_cnn", listing(printed.build_document_cnn, "sparse_categorical_crossentropy")),
-        ("overview_4_1", listing(printed.build_overview_cnn, "categorical_crossentropy")),
-    ]
-
-
-def measure(taught, name, fit, x_test, y_test, seed):
-    """Train one network from the given seed; return its row of the table."""
-    keras.utils.set_random_seed(seed)
-    wall, cpu = time.perf_counter(), time.process_time()
-    model = fit()
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    if name == "ours":
-        predicted = taught.averaged_probabilities(model, x_test).argmax(axis=1)
-        wrong = int(np.sum(predicted != y_test))
-    else:
-        wrong = round(taught.error_rate(model, x_test, y_test) * len(y_test))
     return {
-        "parameters": model.count_params(),
-        "error": wrong / len(y_test),
-        "interval": bmu.wilson_interval(len(y_test) - wrong, len(y_test)),
-        "wall_s": wall,
-        "cpu_s": cpu,
+        "published": lambda: taught.train_keras_io(x, y, **({"epochs": 1} if quick else {})),
+        "keras_io": keras_io,
+        "plain": lambda: residual(0.0),
+        "ours": lambda: residual(1.0),
     }
 
 
-def print_table(rows):
-    print(f"{'network':14s} {'params':>8s} {'error':>6s} {'accuracy, 95 % interval':>24s}", end="")
-    print(f" {'wall s':>7s} {'CPU s':>7s}")
-    for name, row in rows.items():
-        low, high = row["interval"]
-        accuracy = f"{1 - row['error']:.3f} ({low:.3f}, {high:.3f})"
-        print(f"{name:14s} {row['parameters']:8,} {row['error']:6.3f} {accuracy:>24s}", end="")
-        print(f" {row['wall_s']:7.1f} {row['cpu_s']:7.1f}")
+def measure(taught, fits, x_test, y_test, seed):
+    """Train each network from a seed; return mistakes (bool arrays) and CPU seconds by name."""
+    wrong, seconds = {}, {}
+    for name, fit in fits.items():
+        keras.utils.set_random_seed(seed)
+        started = time.process_time()
+        model = fit()
+        seconds[name] = time.process_time() - started
+        wrong[name] = taught.misread(model, x_test, y_test)
+        print(f"seed {seed} {name:10s} {wrong[name].mean():.3f} {seconds[name]:6.1f} CPU s")
+    return wrong, seconds
 
 
-def recorded_rows(rows):
-    """Name the rows for the page of results, with the interval of each error."""
-    return {
-        label: {
-            "error": record.value(
-                rows[name]["error"], [1 - p for p in rows[name]["interval"][::-1]]
-            ),
-            "CPU seconds": record.value(rows[name]["cpu_s"], unit="s"),
+def recorded_rows(taught, wrong, seconds):
+    """Name the rows for the page of results.
+
+    Args:
+        taught: namespace with the chapter's `difference_interval`.
+        wrong: dict from a name to mistakes, bool array (seeds, images).
+        seconds: dict from a name to CPU seconds, array (seeds,).
+
+    Returns:
+        dict of rows: the mean error with the interval over images of the mean over seeds, the
+        smallest and the largest error of a seed, the paired difference to keras.io's network with
+        the same recipe, and CPU seconds.
+    """
+    rows = {}
+    for name, label in ROWS.items():
+        mean = wrong[name].mean(axis=0)
+        low, high = taught.difference_interval(mean, np.zeros(len(mean)))
+        against = taught.difference_interval(mean, wrong["keras_io"].mean(axis=0))
+        difference = mean.mean() - wrong["keras_io"].mean()
+        by_seed = wrong[name].mean(axis=1)
+        rows[label] = {
+            "error": record.value(mean.mean(), (low, high)),
+            "best seed": record.value(by_seed.min()),
+            "worst seed": record.value(by_seed.max()),
+            "minus the second row": record.value(difference, against),
+            "CPU seconds": record.value(np.mean(seconds[name]), unit="s"),
         }
-        for name, label in ROWS.items()
-    }
+    return rows
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--quick", action="store_true", help="one to three epochs: a smoke test")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--quick", action="store_true", help="three epochs: a smoke test")
     arguments = parser.parse_args()
     taught = definitions("convolutional-networks", NEEDED)
-    printed = definitions("from-the-documents", LISTINGS)
     digits = bmu.load_digits()
-    order = np.random.default_rng(arguments.seed).permutation(len(digits.train_labels))
-    x, y = taught.as_batch(digits.train_images)[order], digits.train_labels[order]
     x_test, y_test = taught.as_batch(digits.test_images), digits.test_labels
-    rows = {}
-    for name, fit in contenders(taught, printed, x, y, arguments.seed, arguments.quick):
-        rows[name] = measure(taught, name, fit, x_test, y_test, arguments.seed)
-    print_table(rows)
-    ours = rows["ours"]
-    ratios = {
-        "seed": arguments.seed,
-        "quick": arguments.quick,
-        "backend": keras.backend.backend(),
-        "accuracy": 1 - ours["error"],
-        "wall_s": round(ours["wall_s"], 1),
-        "cpu_s": round(ours["cpu_s"], 1),
-    }
-    for name in ("keras_io", "document_cnn", "overview_4_1"):
-        if rows[name]["error"] > 0:
-            ratios[f"error_over_{name}"] = round(ours["error"] / rows[name]["error"], 3)
-    print(json.dumps(ratios))
+    wrong, seconds = {name: [] for name in ROWS}, {name: [] for name in ROWS}
+    for seed in arguments.seeds:
+        order = np.random.default_rng(seed).permutation(len(digits.train_labels))
+        x, y = taught.as_batch(digits.train_images)[order], digits.train_labels[order]
+        fits = contenders(taught, x, y, seed, arguments.quick)
+        for part, total in zip(
+            measure(taught, fits, x_test, y_test, seed), (wrong, seconds), strict=True
+        ):
+            for name in ROWS:
+                total[name].append(part[name])
+    rows = recorded_rows(taught, {name: np.array(w) for name, w in wrong.items()}, seconds)
+    for label, row in rows.items():
+        print(label, row)
     if not arguments.quick:
         record.write(
             "convolutional-networks",
             "convolutional_networks.py",
-            "Handwritten digits: error on 1,000 held-out images",
+            "Handwritten digits: error on 1,000 held-out images, mean over the seeds",
             "network",
-            recorded_rows(rows),
-            [arguments.seed],
+            rows,
+            arguments.seeds,
         )
 
 

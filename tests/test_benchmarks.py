@@ -21,7 +21,6 @@ import record  # noqa: E402
     ("script", "slug", "constant"),
     [
         ("convolutional_networks", "convolutional-networks", "NEEDED"),
-        ("convolutional_networks", "from-the-documents", "LISTINGS"),
         ("one_stage_detection", "one-stage-detection", "NEEDED"),
         ("seq2seq", "seq2seq", "NEEDED"),
         ("two_stage_detection", "two-stage-detection", "NEEDED"),
@@ -114,16 +113,21 @@ def test_a_benchmark_names_the_rows_as_its_record_does(script, name):
     assert recorded["script"] == f"{script}.py"
 
 
-def test_the_rows_of_networks_carry_intervals_of_errors():
+def test_the_rows_of_networks_carry_seeds_and_paired_differences():
     module = importlib.import_module("convolutional_networks")
-    rows = {
-        name: {"error": 0.03, "interval": (0.957, 0.979), "cpu_s": 12.3} for name in module.ROWS
-    }
-    made = module.recorded_rows(rows)
-    assert made["LeNet"] == {
-        "error": {"value": 0.03, "low": 0.021, "high": 0.043},
-        "CPU seconds": {"value": 12.3, "unit": "s"},
-    }
+    taught = chapter.definitions("convolutional-networks", ["difference_interval"])
+    wrong = {name: np.zeros((2, 1000), bool) for name in module.ROWS}
+    wrong["keras_io"][:, :20] = True
+    wrong["ours"][0, :10] = wrong["ours"][1, 10:30] = True
+    rows = module.recorded_rows(taught, wrong, {name: [10.0, 14.0] for name in module.ROWS})
+    ours = rows[module.ROWS["ours"]]
+    assert ours["error"]["value"] == 0.015 and ours["error"]["low"] < 0.015 < ours["error"]["high"]
+    assert (ours["best seed"]["value"], ours["worst seed"]["value"]) == (0.01, 0.02)
+    difference = ours["minus the second row"]
+    assert difference["value"] == -0.005 and difference["low"] < -0.005 < difference["high"] < 0.01
+    assert ours["CPU seconds"] == {"value": 12.0, "unit": "s"}
+    itself = rows[module.ROWS["keras_io"]]["minus the second row"]
+    assert itself == {"value": 0.0, "low": 0.0, "high": 0.0}
 
 
 def _pairs_that_agree_with(vectors, rng, noise=0.0):
