@@ -10,6 +10,7 @@ from bigmodel_utils.checks import (
 from bigmodel_utils.data import (
     DataUnavailable,
     load_blood_cells,
+    load_boxed_photographs,
     load_digit_waveforms,
     load_digits,
     load_efficientnet,
@@ -45,6 +46,7 @@ __all__ = [
     "draw_scenes",
     "gradient",
     "load_blood_cells",
+    "load_boxed_photographs",
     "load_digit_waveforms",
     "load_digits",
     "load_efficientnet",
