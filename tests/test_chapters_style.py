@@ -186,7 +186,6 @@ def test_cells_are_short_and_introduced(notebook):
 # Chapters whose second editions have not been written yet.
 LONG = {
     "convolutional-networks",
-    "one-stage-detection",
     "two-stage-detection",
     "speech-features",
     "speech-dnn",
