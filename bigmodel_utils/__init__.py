@@ -10,6 +10,7 @@ from bigmodel_utils.checks import (
 from bigmodel_utils.data import (
     DataUnavailable,
     load_blood_cells,
+    load_boxed_photographs,
     load_digit_waveforms,
     load_digits,
     load_efficientnet,
@@ -34,7 +35,7 @@ from bigmodel_utils.training import profile, set_seed, setup
 
 # A date, so that text compares as time does: the first cell of every notebook states the oldest
 # version that will do. `python tools/helper_version.py` sets both when the interface has changed.
-__version__ = "2026.11.28"
+__version__ = "2026.11.29"
 
 __all__ = [
     "DataUnavailable",
@@ -45,6 +46,7 @@ __all__ = [
     "draw_scenes",
     "gradient",
     "load_blood_cells",
+    "load_boxed_photographs",
     "load_digit_waveforms",
     "load_digits",
     "load_efficientnet",

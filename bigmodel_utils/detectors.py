@@ -1,8 +1,8 @@
-"""What the chapter "One-stage detection" builds and the chapter on two stages uses again.
+"""What the chapters on detection share.
 
-Boxes, suppression, the network's body, the optimiser and fresh scenes. Every function and class
-stands in the first of the two chapters, line by line; a test compares the two. Keras is imported
-here, so this module is not imported by `import bigmodel_utils`:
+Boxes, suppression and average precision stand in "Boxes and average precision", the network's
+body, the optimiser and fresh scenes in "One-stage detection", line by line; a test compares. Keras
+is imported here, so this module is not imported by `import bigmodel_utils`:
 
     from bigmodel_utils import detectors
 """
@@ -20,15 +20,41 @@ def area(boxes):
 
 
 def iou_matrix(a, b):
-    """IoU of all pairs of boxes (..., n, 4) and (..., m, 4): eq-one-stage-detection-iou."""
+    """IoU of all pairs of boxes (..., n, 4) and (..., m, 4): eq-boxes-and-ap-iou."""
     a, b = a[..., :, None, :], b[..., None, :, :]
     sides = np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
     shared = np.clip(sides, 0, None).prod(axis=-1)
     return shared / np.maximum(area(a) + area(b) - shared, 1e-9)
 
 
+def giou_with_gradient(a, b):
+    """GIoU of two boxes and its gradient in the first: eq-boxes-and-ap-giou-gradient."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    hull_low, hull_high = np.minimum(a[:2], b[:2]), np.maximum(a[2:], b[2:])
+    inner, sides, hull = np.clip(high - low, 0, None), a[2:] - a[:2], hull_high - hull_low
+    i, h = inner.prod(), hull.prod()
+    u = area(a) + area(b) - i
+    moves_inner = np.concatenate(
+        [-1.0 * (a[:2] > b[:2]) * inner[::-1], (a[2:] < b[2:]) * inner[::-1]]
+    )
+    moves_hull = np.concatenate([-1.0 * (a[:2] < b[:2]) * hull[::-1], (a[2:] > b[2:]) * hull[::-1]])
+    d_i = moves_inner * (i > 0)
+    d_u = np.concatenate([-sides[::-1], sides[::-1]]) - d_i
+    gradient = (d_i * u - i * d_u) / u**2 + (d_u * h - u * moves_hull) / h**2
+    return i / u + u / h - 1, gradient
+
+
+def iou_and_giou(a, b, tiny=1e-6):
+    """IoU and GIoU of pairs of boxes (..., 4), for any backend: eq-boxes-and-ap-giou."""
+    sides = ops.relu(ops.minimum(a[..., 2:], b[..., 2:]) - ops.maximum(a[..., :2], b[..., :2]))
+    hull = ops.maximum(a[..., 2:], b[..., 2:]) - ops.minimum(a[..., :2], b[..., :2])
+    shared, h = sides[..., 0] * sides[..., 1], hull[..., 0] * hull[..., 1]
+    u = area(a) + area(b) - shared
+    return shared / (u + tiny), shared / (u + tiny) + u / (h + tiny) - 1
+
+
 def suppress(boxes, scores, threshold):
-    """Greedy non-maximum suppression, indices by falling score: prf-one-stage-detection-nms."""
+    """Greedy non-maximum suppression, indices by falling score: prf-boxes-and-ap-nms."""
     overlap = iou_matrix(boxes, boxes) > threshold
     alive, kept = np.ones(len(boxes), bool), []
     for i in np.argsort(-scores, kind="stable"):
@@ -36,6 +62,53 @@ def suppress(boxes, scores, threshold):
             kept.append(i)
             alive &= ~overlap[i]
     return np.array(kept, int)
+
+
+def coco_overlap(boxes, truth):
+    """IoU of all pairs (n, m), rounded as COCO's program rounds it: from a corner and sides."""
+    boxes, truth = (np.asarray(z, "float64") for z in (boxes[:, None], truth[None]))
+    a, b = boxes[..., 2:] - boxes[..., :2], truth[..., 2:] - truth[..., :2]
+    ends = np.minimum(boxes[..., :2] + a, truth[..., :2] + b)
+    sides = np.clip(ends - np.maximum(boxes[..., :2], truth[..., :2]), 0, None)
+    shared = sides.prod(axis=-1)
+    return shared / np.maximum(a.prod(axis=-1) + b.prod(axis=-1) - shared, 1e-9)
+
+
+def match_image(boxes, scores, truth, threshold, best=100):
+    """Right or wrong for each detection of one image and class: prf-boxes-and-ap-matching."""
+    order = np.argsort(-scores, kind="stable")[:best]
+    overlap, free = coco_overlap(boxes[order], truth), np.ones(len(truth), bool)
+    right = np.zeros(len(order), bool)
+    for k, row in enumerate(overlap):
+        candidates = np.flatnonzero(free & (row >= min(threshold, 1 - 1e-10)))
+        if len(candidates):
+            taken = candidates[row[candidates] == row[candidates].max()][-1]
+            free[taken], right[k] = False, True
+    return scores[order], right
+
+
+def average_precision(scores, right, n_truth):
+    """AP of one class and threshold: eq-boxes-and-ap-ap."""
+    right = right[np.argsort(-scores, kind="stable")]
+    hits = np.cumsum(right)
+    precision, recall = hits / np.arange(1, len(right) + 1), hits / n_truth
+    best = np.maximum.accumulate(precision[::-1])[::-1]
+    first = np.searchsorted(recall, np.linspace(0, 1, 101))
+    return np.append(best, 0.0)[np.minimum(first, len(best))].sum() / 101
+
+
+def coco_ap(truth, truth_classes, detections, thresholds):
+    """AP averaged over thresholds and classes, from lists with one entry an image."""
+    values = []
+    for c in np.unique(np.concatenate(truth_classes)):
+        own = [t[k == c] for t, k in zip(truth, truth_classes, strict=True)]
+        found = [(b[k == c], s[k == c]) for b, s, k in detections]
+        for threshold in thresholds:
+            pairs = zip(found, own, strict=True)
+            lists = [match_image(*f, t, threshold) for f, t in pairs]
+            scores, right = map(np.concatenate, zip(*lists, strict=True))
+            values.append(average_precision(scores, right, sum(map(len, own))))
+    return np.mean(values) if values else np.nan
 
 
 def to_detections(scores, boxes, threshold=0.5, floor=0.02, best=60, side=64):

@@ -1,6 +1,6 @@
-"""Scenes of handwritten digits on photographs: the data of the two chapters on detection.
+"""Scenes of handwritten digits on photographs: the data of two chapters on detection.
 
-Every function stands in the chapter "One-stage detection", line by line; a test compares the two.
+The last function stands in the chapter "One-stage detection", line by line; a test compares.
 """
 
 import numpy as np

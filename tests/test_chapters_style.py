@@ -185,7 +185,6 @@ def test_cells_are_short_and_introduced(notebook):
 
 # Chapters whose second editions have not been written yet.
 LONG = {
-    "one-stage-detection",
     "two-stage-detection",
     "speech-features",
     "speech-dnn",

@@ -20,6 +20,7 @@ import bigmodel_utils as bmu
 from bigmodel_utils import data
 from bigmodel_utils.data import fetching
 from bigmodel_utils.data.held_out import is_held_out
+from bigmodel_utils.data.images import read_boxes
 from bigmodel_utils.data.registry import read_registry
 from bigmodel_utils.data.speech import samples as samples_of
 from bigmodel_utils.data.text import _spoken
@@ -30,6 +31,7 @@ def test_the_registry_states_what_a_reader_must_know():
     from_the_index = {
         "movie-reviews", "digits", "wordsim353", "simlex999", "word-analogies", "pronunciations",
         "photograph-astronaut", "photograph-chelsea", "photograph-rocket", "photograph-coffee",
+        "photograph-coins", "photograph-camera",
         "spoken-letters", "spoken-digits", "shakespeare", "minilm-weights", "minilm-vocabulary",
         "smollm2", "efficientnet-lite0", "imagenet-class-names", "emoji-pictures",
         "emoji-english-names", "emoji-chinese-names", "emoji-categories", "solar-cells",
@@ -248,6 +250,51 @@ def test_photographs():
         assert photograph.dtype == np.uint8 and photograph.std() > 20
     orange, dark = photographs["chelsea"].mean(axis=(0, 1)), photographs["rocket"].mean(axis=(0, 1))
     assert orange[0] > orange[2] + 30 and dark[2] > dark[0]  # red first, blue last
+
+
+def test_boxed_photographs():
+    found = bmu.load_boxed_photographs()
+    counts = {name: len(photograph.labels) for name, photograph in found.items()}
+    assert counts == dict(coins=24, astronaut=3, camera=3, chelsea=3, coffee=3, rocket=1)
+    for name, image in bmu.load_photographs().items():
+        assert (found[name].image == image).all()
+    for image, boxes, labels in found.values():
+        assert image.dtype == np.uint8 and image.shape[2] == 3
+        assert boxes.dtype == np.float64 and boxes.shape == (len(labels), 4)
+        assert (boxes[:, :2] >= 0).all() and (boxes[:, 2:] <= image.shape[1::-1]).all()
+        assert (boxes[:, 2:] - boxes[:, :2] >= 20).all()
+    image, boxes, labels = found["coins"]
+    assert set(labels) == {"coin"} and (image[..., 0] == image[..., 2]).all()
+    for x0, y0, x1, y1 in boxes.astype(int):  # a coin is brighter than what is just around it
+        around = image[max(y0 - 6, 0) : y1 + 6, max(x0 - 6, 0) : x1 + 6, 0].astype(float)
+        inside = image[y0:y1, x0:x1, 0].astype(float)
+        frame = (around.sum() - inside.sum()) / (around.size - inside.size)
+        assert inside.mean() > frame + 25
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ('["a", 5, 0, 5, 9]', "no label and box"),
+        ('["a", 0, 9, 5, 2]', "no label and box"),
+        ('["a", -1, 0, 5, 2]', "no label and box"),
+        ('["a", 0, 0, 5]', "no label and box"),
+    ],
+)
+def test_a_box_that_is_none_is_refused(rows, message):
+    with pytest.raises(ValueError, match=message):
+        read_boxes(f'[[photograph]]\nname = "x"\nboxes = [["b", 0, 0, 1, 1], {rows}]')
+
+
+def test_boxes_of_a_photograph_stand_once_and_inside_it(monkeypatch):
+    once = '[[photograph]]\nname = "coins"\nboxes = [["coin", 0, 0, 385, 9]]\n'
+    with pytest.raises(ValueError, match="two photographs named 'coins'"):
+        read_boxes(2 * once)
+    boxes, labels = read_boxes('[[photograph]]\nname = "x"\nboxes = []')["x"]
+    assert boxes.shape == (0, 4) and labels == []
+    monkeypatch.setattr("bigmodel_utils.data.images.read_boxes", lambda text: read_boxes(once))
+    with pytest.raises(ValueError, match="leaves its 384 x 303 pixels"):
+        bmu.load_boxed_photographs()
 
 
 def blood_archive(annotations):

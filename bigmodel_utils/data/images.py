@@ -1,8 +1,10 @@
 """Pictures: digits, photographs, blood cells, emoji, solar cells."""
 
 import gzip
+import importlib.resources
 import io
 import json
+import tomllib
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +66,70 @@ def load_photographs():
     read from the wheel of scikit-image (14 MB, BSD 3-clause), which is not installed for that.
     """
     return {name: _decode(read(f"photograph-{name}")) for name in PHOTOGRAPHS}
+
+
+class BoxedPhotograph(NamedTuple):
+    """A photograph with boxes drawn by hand; the boxes and the labels have one entry an object."""
+
+    image: np.ndarray
+    boxes: np.ndarray
+    labels: list[str]
+
+
+def load_boxed_photographs():
+    """Load six photographs with boxes that were drawn around their objects by hand.
+
+    Not every object has a box. No photograph is held out: a chapter that chooses anything by some
+    of these boxes says which, and reports on others.
+
+    Returns:
+        dict of name to `BoxedPhotograph` with
+        image: uint8 array of shape `(height, width, 3)`; `"coins"` (303, 384) and `"camera"`
+            (512, 512) are grey, so their three channels are equal, and `"astronaut"`,
+            `"chelsea"`, `"coffee"` and `"rocket"` are those of `load_photographs`.
+        boxes: float64 array of shape `(objects, 4)`: left, top, right, bottom [pixels].
+        labels: list of strings, such as `"coin"` (24 of them) or `"face"` (2).
+
+    Raises:
+        DataUnavailable: if the data are neither here nor to be downloaded.
+
+    Source: the photographs are NASA's (public domain), the Brooklyn Museum's (coins, no known
+    copyright restrictions), Stefan van der Walt's, SpaceX's, Rachel Michetti's and Lav Varshney's
+    (CC0), read from the wheel of scikit-image (14 MB, BSD 3-clause), which is not installed for
+    that. The boxes are the course's own, read off enlarged pictures to about a pixel for the
+    coins and a few pixels for the others, and stand in the package, in `data/boxes.toml`.
+    """
+    text = (
+        importlib.resources.files("bigmodel_utils.data").joinpath("boxes.toml").read_text("utf-8")
+    )
+    found = {}
+    for name, (boxes, labels) in read_boxes(text).items():
+        image = _decode(read(f"photograph-{name}"))
+        height, width = image.shape[:2]
+        if (boxes[:, 2:] > [width, height]).any():
+            raise ValueError(f"boxes.toml: a box of {name!r} leaves its {width} x {height} pixels")
+        found[name] = BoxedPhotograph(image, boxes, labels)
+    return found
+
+
+def read_boxes(text):
+    """Turn the text of `boxes.toml` into a dict of name to (boxes, labels).
+
+    Raises:
+        ValueError: if a name stands twice, or a box is not a label and four numbers with
+            `0 <= left < right` and `0 <= top < bottom`.
+    """
+    found = {}
+    for entry in tomllib.loads(text)["photograph"]:
+        name, rows = entry["name"], entry["boxes"]
+        if name in found:
+            raise ValueError(f"boxes.toml has two photographs named {name!r}")
+        for row in rows:
+            if len(row) != 5 or not (0 <= row[1] < row[3] and 0 <= row[2] < row[4]):
+                raise ValueError(f"boxes.toml: {row} of {name!r} is no label and box")
+        boxes = np.array([row[1:] for row in rows], "float64").reshape(-1, 4)
+        found[name] = boxes, [row[0] for row in rows]
+    return found
 
 
 def _decode(raw):
