@@ -168,16 +168,48 @@ def test_the_setting_of_a_rival_is_the_best_of_the_same_tries():
         tried.append((eta, threshold))
         return {"w": bad, "w + v": good if (eta, threshold) == module.TRIES[2] else bad}
 
-    assert module.tuned(run, taught, None, _pairs_that_agree_with(good, rng), 0) == module.TRIES[2]
-    assert tried == module.TRIES
+    scores = module.tuned(run, taught, None, _pairs_that_agree_with(good, rng), 0)
+    assert max(scores, key=scores.get) == module.TRIES[2]
+    assert tried == module.TRIES and scores[module.TRIES[0]] > -1
+
+
+def test_a_setting_that_diverges_is_never_chosen_and_leaves_its_place_in_the_table_empty(
+    tmp_path, monkeypatch
+):
+    module = importlib.import_module("word_embeddings")
+    monkeypatch.setattr(module, "write", lambda *args: record.write(*args, folder=tmp_path))
+    taught = chapter.definitions("word2vec", module.NAMES)
+    rng = np.random.default_rng(0)
+    good = rng.normal(size=(60, 5))
+
+    def run(_, corpus, eta, threshold, passes, seed):
+        return {"w": np.full((60, 5), np.nan) if eta == 0.2 else good, "w + v": good * np.nan}
+
+    scores = module.tuned(run, taught, None, _pairs_that_agree_with(good, rng), 0)
+    assert min(scores, key=scores.get) == (0.2, 1e-4)
+    module.record_tries({"a": scores, "b": scores | {(0.2, 1e-4): 0.3}}, 0)
+    written = json.loads((tmp_path / "word-embeddings-tried.json").read_text(encoding="utf-8"))
+    assert list(written["rows"]["rate 0.2, threshold 0.0001"]) == ["b"]
+    assert len(written["rows"]) == len(module.TRIES)
 
 
 def test_what_the_chapter_says_of_gensim_is_recorded():
     module = importlib.import_module("word_embeddings")
+    taught = chapter.definitions("word2vec", module.NAMES)
     rows = json.loads((record.FOLDER / "word-embeddings.json").read_text(encoding="utf-8"))["rows"]
     gensim, counting = rows["gensim's Word2Vec tuned, 5 passes"], rows[module.COUNTING]
     assert gensim["counting ahead by"]["low"] < 0 < gensim["counting ahead by"]["high"]
     assert gensim["CPU seconds"]["value"] > 5 * counting["CPU seconds"]["value"]
+    tried = json.loads((record.FOLDER / "word-embeddings-tried.json").read_text(encoding="utf-8"))[
+        "rows"
+    ]
+    own = {
+        setting: row["this course's sampler"]
+        for setting, row in tried.items()
+        if "this course's sampler" in row
+    }
+    best = max(own, key=lambda setting: own[setting]["value"])
+    assert best == f"rate {taught.ETA}, threshold {taught.THRESHOLD:g}" and len(tried) == 5
 
 
 def test_the_speed_of_a_core_is_that_of_the_best_repeat(monkeypatch):
