@@ -22,6 +22,7 @@ import record  # noqa: E402
     [
         ("convolutional_networks", "convolutional-networks", "NEEDED"),
         ("one_stage_detection", "one-stage-detection", "NEEDED"),
+        ("recurrent_networks", "recurrent-networks", "NEEDED"),
         ("seq2seq", "seq2seq", "NEEDED"),
         ("two_stage_detection", "two-stage-detection", "NEEDED"),
         ("speech_features", "speech-features", "NEEDED"),
