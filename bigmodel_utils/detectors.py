@@ -1,8 +1,8 @@
-"""What the chapter "One-stage detection" builds and the chapter on two stages uses again.
+"""What the chapters on detection share.
 
-Boxes, suppression, the network's body, the optimiser and fresh scenes. Every function and class
-stands in the first of the two chapters, line by line; a test compares the two. Keras is imported
-here, so this module is not imported by `import bigmodel_utils`:
+Boxes, suppression and average precision stand in "Boxes and average precision", the network's
+body, the optimiser and fresh scenes in "One-stage detection", line by line; a test compares. Keras
+is imported here, so this module is not imported by `import bigmodel_utils`:
 
     from bigmodel_utils import detectors
 """
