@@ -110,7 +110,9 @@ def test_a_record_says_where_when_and_how_fast(tmp_path, monkeypatch):
 )
 def test_a_benchmark_names_the_rows_as_its_record_does(script, name):
     recorded = json.loads((record.FOLDER / f"{name}.json").read_text(encoding="utf-8"))
-    assert list(importlib.import_module(script).ROWS.values()) == list(recorded["rows"])
+    # A row that the script has learnt to measure since is missing until it runs again.
+    rows = list(importlib.import_module(script).ROWS.values())
+    assert list(recorded["rows"]) == [row for row in rows if row in recorded["rows"]]
     assert recorded["script"] == f"{script}.py"
 
 
