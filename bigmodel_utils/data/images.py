@@ -85,8 +85,8 @@ def load_boxed_photographs():
     Returns:
         dict of name to `BoxedPhotograph` with
         image: uint8 array of shape `(height, width, 3)`; `"coins"` (303, 384) and `"camera"`
-            (512, 512) are grey, so their three channels are equal, and `"astronaut"`,
-            `"chelsea"`, `"coffee"` and `"rocket"` are those of `load_photographs`.
+        (512, 512) are grey, so their three channels are equal, and `"astronaut"`,
+        `"chelsea"`, `"coffee"` and `"rocket"` are those of `load_photographs`.
         boxes: float64 array of shape `(objects, 4)`: left, top, right, bottom [pixels].
         labels: list of strings, such as `"coin"` (24 of them) or `"face"` (2).
 
