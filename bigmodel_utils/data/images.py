@@ -100,7 +100,9 @@ def load_boxed_photographs():
     coins and a few pixels for the others, and stand in the package, in `data/boxes.toml`.
     """
     text = (
-        importlib.resources.files("bigmodel_utils.data").joinpath("boxes.toml").read_text("utf-8")
+        importlib.resources.files("bigmodel_utils.data")
+        .joinpath("boxes.toml")
+        .read_text(encoding="utf-8")
     )
     found = {}
     for name, (boxes, labels) in read_boxes(text).items():
