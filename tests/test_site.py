@@ -176,6 +176,8 @@ def test_search_finds_a_term_in_its_chapter(browser, address):
         page.wait_for_url("**/search.html?q=negative+sampling*")
         hit = page.locator("#search-results a[href*='chapters/word-embeddings']").first
         hit.wait_for(timeout=10_000)
+        # The results read each page for its summary; a click before that would cut requests off.
+        page.wait_for_load_state("networkidle")
         hit.click()
         page.wait_for_url("**/chapters/word-embeddings.html*")
         assert page.locator("article .highlighted").count() > 0
